@@ -1,0 +1,49 @@
+"""The command line: ``mfscale plan|run|status|results|sql|fit|predict|plot|export|data``."""
+
+import sys
+
+import typer
+
+from mfscale.cli import data, export, laws, results, study
+from mfscale.cli._output import stderr
+
+app = typer.Typer(
+    name="mfscale",
+    help="How many labels of which quantum-chemical method to buy for a machine-learned force "
+    "field, which training strategy to use, what error to expect, and how sure to be.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for room in (study, results, laws, export):
+    room.add_to(app)
+app.add_typer(data.app, name="data")
+
+
+def main() -> None:
+    """Run the command line; a wrong input ends in one message and exit status 2."""
+    try:
+        app()
+    except ValueError as error:
+        if not _is_ours(error):
+            raise
+        stderr.print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _is_ours(error: ValueError) -> bool:
+    """Whether a room of this package raised the error for its user to read.
+
+    By the class's home rather than by a list of classes, which would import torch and statsmodels
+    to print a help page.
+    """
+    return type(error).__module__.startswith("mfscale.")
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,19 @@
+"""Options that several commands share, each described once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StoreOption = Annotated[
+    Path,
+    typer.Option(
+        "--store", envvar="MFSCALE_STORE", help="Folder of the results store.", show_default=True
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+StudyArgument = Annotated[Path, typer.Argument(help="A study file (YAML).", show_default=False)]
+StudyOption = Annotated[
+    Path | None, typer.Option("--study", help="Only the stages of this study file.")
+]
+DEFAULT_STORE = Path("mfscale-store")

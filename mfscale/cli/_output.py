@@ -1,0 +1,78 @@
+"""What commands print: tables for people, JSON for scripts, messages on standard error."""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+console = Console(highlight=False, emoji=False)
+stderr = Console(stderr=True, highlight=False, emoji=False)
+
+
+def print_json(value: object) -> None:
+    """Print plain data as JSON that any parser takes: NaN becomes null, times ISO text."""
+    print(json.dumps(_plain(value), indent=2, ensure_ascii=False))  # noqa: T201 - not rich: no wrapping
+
+
+def print_frame(frame: "pd.DataFrame", *, title: str | None = None) -> None:
+    """Print a data frame as a table that keeps its columns whole in a pipe."""
+    print_table(frame.columns, frame.itertuples(index=False), title=title)
+
+
+def print_table(
+    columns: Iterable[object], rows: Iterable[Sequence[object]], *, title: str | None = None
+) -> None:
+    """Print rows; numbers to four digits, right-aligned; nothing where a value is missing."""
+    rows = [list(row) for row in rows]
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        numeric = all(isinstance(row[index], (int, float)) or _missing(row[index]) for row in rows)
+        table.add_column(str(column), justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(show(value)) for value in row))
+    wide = Console(highlight=False, emoji=False, width=None if console.is_terminal else 400)
+    wide.print(table)
+
+
+def show(value: object) -> str:
+    """A value as people read it."""
+    if _missing(value):
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return str(value)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: 45 s, 3 min 20 s, 2 h 05 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def _missing(value: object) -> bool:
+    return value is None or value != value or type(value).__name__ in {"NAType", "NaTType"}  # noqa: PLR0124 - NaN
+
+
+def _plain(value: object) -> Any:  # noqa: ANN401 - what JSON knows
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if _missing(value) or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return value if isinstance(value, (bool, int, float, str)) else str(value)

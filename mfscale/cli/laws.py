@@ -1,0 +1,196 @@
+"""``fit``, ``predict`` and ``plot``: the laws behind the rows."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mfscale.cli import _analysis
+from mfscale.cli._analysis import Question
+from mfscale.cli._options import DEFAULT_STORE, JsonOption, StoreOption, StudyOption
+from mfscale.cli._output import console, print_frame, print_json, stderr
+
+if TYPE_CHECKING:
+    from mfscale.scaling import Fit
+
+
+class Law(StrEnum):
+    """A law that can be asked for."""
+
+    power = "power"
+    line = "line"
+
+
+LawOption = Annotated[
+    Law | None,
+    typer.Option(
+        "--law", help="power: error against labels; line: fine-tuned against pre-trained."
+    ),
+]
+TargetOption = Annotated[str, typer.Option("--target", help="Head whose test error is meant.")]
+TableOption = Annotated[
+    Path | None, typer.Option("--table", help="A CSV or Parquet file instead of the store.")
+]
+XOption = Annotated[str | None, typer.Option("--x", help="Column of the table.")]
+YOption = Annotated[str | None, typer.Option("--y", help="Column of the table.")]
+GroupOption = Annotated[
+    str | None, typer.Option("--group", help="Column or columns: a law for each group.")
+]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option("--cluster", help="Column of the unit of replication, e.g. the checkpoint."),
+]
+LevelOption = Annotated[float, typer.Option("--level", help="Of the intervals.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(fit)
+    app.command()(predict)
+    app.command()(plot)
+
+
+def fit(
+    store: StoreOption = DEFAULT_STORE,
+    study: StudyOption = None,
+    law: LawOption = None,
+    target: TargetOption = "cc",
+    table: TableOption = None,
+    x: XOption = None,
+    y: YOption = None,
+    group: GroupOption = None,
+    cluster: ClusterOption = None,
+    level: LevelOption = 0.95,
+    json: JsonOption = False,
+) -> None:
+    """Fit laws to a store, or to any table, and report them with their uncertainty."""
+    questions = _questions(law, store, study, target, (table, x, y, group, cluster))
+    answers = [(question, question.fit(level)) for question in questions]
+    if json:
+        print_json([found.to_dict() for _, fits in answers for found in fits])
+        return
+    for question, fits in answers:
+        _print_fits(question, fits)
+
+
+def predict(
+    at: Annotated[list[float], typer.Option("--at", help="Where to predict; may be repeated.")],
+    store: StoreOption = DEFAULT_STORE,
+    study: StudyOption = None,
+    law: LawOption = None,
+    target: TargetOption = "cc",
+    table: TableOption = None,
+    x: XOption = None,
+    y: YOption = None,
+    group: GroupOption = None,
+    cluster: ClusterOption = None,
+    level: LevelOption = 0.95,
+    json: JsonOption = False,
+) -> None:
+    """Predict the error at given labels (power) or pre-trained error (line), with intervals.
+
+    Try: mfscale predict --at 1000
+    """
+    options = (table, x, y, group, cluster)
+    (question,) = _questions(law or Law.power, store, study, target, options)
+    import pandas as pd
+
+    parts, warnings = [], []
+    for found in question.fit(level):
+        predicted = found.predict(at)
+        for position, (name, value) in enumerate(found.group.items()):
+            predicted.insert(position, name, value)
+        parts.append(predicted)
+        warnings += [_warned(found, w.message) for w in found.warnings_at(at)]
+    frame = pd.concat(parts, ignore_index=True)
+    if json:
+        print_json({"predictions": frame.to_dict(orient="records"), "warnings": warnings})
+        return
+    print_frame(frame.rename(columns={"x": question.x}), title=question.y)
+    for warning in dict.fromkeys(warnings):
+        stderr.print(f"[yellow]warning[/] {warning}", soft_wrap=True)
+
+
+def plot(
+    store: StoreOption = DEFAULT_STORE,
+    study: StudyOption = None,
+    law: LawOption = None,
+    target: TargetOption = "cc",
+    out: Annotated[Path, typer.Option("--out", help="Folder of the figures.")] = Path("figures"),
+    level: LevelOption = 0.95,
+    json: JsonOption = False,
+) -> None:
+    """Draw error against labels, and fine-tuned against pre-trained error, as PNG and PDF."""
+    from mfscale.report import error_against_labels, fine_tuned_against_pretrained, save
+
+    draw = {_analysis.POWER: error_against_labels, _analysis.LINE: fine_tuned_against_pretrained}
+    names = {
+        _analysis.POWER: "error-against-labels",
+        _analysis.LINE: "fine-tuned-against-pretrained",
+    }
+    written: list[Path] = []
+    for question in _questions(law, store, study, target, (None,) * 5):
+        figure = draw[question.law](
+            question.frame,
+            question.fit(level),
+            x=question.x,
+            y=question.y,
+            group=list(question.group),
+        )
+        written += save(figure, out / names[question.law])
+    if json:
+        print_json([str(path) for path in written])
+        return
+    for path in written:
+        console.print(str(path), soft_wrap=True)
+
+
+def _questions(
+    law: Law | None,
+    store: Path,
+    study: Path | None,
+    target: str,
+    options: tuple[Path | None, str | None, str | None, str | None, str | None],
+) -> list[Question]:
+    """What the options ask: one law of a table, or of a store one law or all it can answer."""
+    table, *columns = options
+    if table is not None:
+        return [_analysis.of_table(table, (law or Law.power).value, *columns)]
+    from mfscale.cli.results import study_rows
+    from mfscale.results import Store
+    from mfscale.scaling import FitError
+
+    frame = study_rows(Store(store), study)
+    if law is not None:
+        return [_analysis.of_store(frame, law.value, target)]
+    found, reasons = [], []
+    for each in (_analysis.POWER, _analysis.LINE):
+        try:
+            found.append(_analysis.of_store(frame, each, target))
+        except FitError as error:
+            reasons.append(str(error))
+    if not found:
+        raise FitError(reasons[0])
+    return found
+
+
+def _print_fits(question: Question, fits: "list[Fit]") -> None:
+    from mfscale.report import column_label
+    from mfscale.scaling import summary
+
+    for found in fits:
+        console.print(
+            found.report(x_name=column_label(found.x), y_name=column_label(found.y)),
+            soft_wrap=True,
+            markup=False,
+        )
+        console.print()
+    if len(fits) > 1:
+        print_frame(summary(fits), title=f"{question.law} laws of {question.y}")
+        console.print()
+
+
+def _warned(found: "Fit", message: str) -> str:
+    where = ", ".join(f"{name} = {value}" for name, value in found.group.items())
+    return f"{where}: {message}" if where else message

@@ -1,0 +1,42 @@
+"""Structures, labels of several methods, labelled sets and neighbour graphs.
+
+`open_dataset` opens one; `Dataset.labelled_set` draws what a head learns from; `neighbour_graphs`
+and `pack` turn structures into batches of plain arrays under the names of `mfscale.data.keys`.
+Energies are in eV, lengths in Å, forces in eV/Å.
+"""
+
+from mfscale.data import keys
+from mfscale.data.batches import Batch, Packed, collate, pack
+from mfscale.data.composition import fit_offsets
+from mfscale.data.dataset import Dataset
+from mfscale.data.describe import Description, Difference, LabelCount, describe
+from mfscale.data.embedded import EMBEDDED, open_dataset
+from mfscale.data.errors import DatasetError
+from mfscale.data.graphs import CACHE_VARIABLE, Graphs, neighbour_graphs
+from mfscale.data.header import Method
+from mfscale.data.labelled_set import LabelledSet
+from mfscale.data.splits import SUBSETS, TRAINING_SUBSETS
+
+__all__ = [
+    "CACHE_VARIABLE",
+    "EMBEDDED",
+    "SUBSETS",
+    "TRAINING_SUBSETS",
+    "Batch",
+    "Dataset",
+    "DatasetError",
+    "Description",
+    "Difference",
+    "Graphs",
+    "LabelCount",
+    "LabelledSet",
+    "Method",
+    "Packed",
+    "collate",
+    "describe",
+    "fit_offsets",
+    "keys",
+    "neighbour_graphs",
+    "open_dataset",
+    "pack",
+]

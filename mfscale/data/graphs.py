@@ -1,0 +1,208 @@
+"""Neighbour graphs of a dataset: computed once per cutoff, cached, memory-mapped by all workers."""
+
+import contextlib
+import math
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mfscale.data import ragged
+from mfscale.data.arrays import open_array
+from mfscale.data.dataset import Dataset
+from mfscale.data.errors import DatasetError
+
+CACHE_VARIABLE = "MFSCALE_CACHE"
+"""Environment variable that names another cache directory."""
+
+_ATOMS_PER_CALL = 20_000
+# Candidates are searched a little too far and then judged by distances in the molecule's own
+# coordinates: which edges exist must not depend on where a molecule was moved for the search.
+_MARGIN_A = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Graphs:
+    """Directed edges of every structure of a dataset: all pairs of atoms closer than the cutoff.
+
+    Attributes
+    ----------
+    cutoff_a
+        Å.
+    first_atom
+        (S + 1,): structure s holds atoms first_atom[s] to first_atom[s + 1] − 1.
+    first_edge
+        (S + 1,): structure s holds edges first_edge[s] to first_edge[s + 1] − 1.
+    neighbours
+        (E, 2) int16 or int32: centre i and neighbour j of each edge, counted from the structure's
+        first atom, in ascending order of (i, j).
+    """
+
+    cutoff_a: float
+    first_atom: NDArray[np.int64]
+    first_edge: NDArray[np.int64]
+    neighbours: NDArray[Any]
+
+    def mean_neighbours(self, structures: ArrayLike) -> float:
+        """Mean number of neighbours of an atom, over all atoms of the structures (at least one)."""
+        rows = np.asarray(structures, dtype=np.int64)
+        edges = (self.first_edge[rows + 1] - self.first_edge[rows]).sum()
+        atoms = (self.first_atom[rows + 1] - self.first_atom[rows]).sum()
+        return float(edges / atoms)
+
+
+def neighbour_graphs(dataset: Dataset, cutoff: float, *, cache: Path | None = None) -> Graphs:
+    """Open the neighbour graphs of a dataset, computing them where the cache has none.
+
+    Graphs are published by an atomic rename, so that any number of processes may ask at once and
+    one that is killed leaves nothing half written. A damaged cache entry is replaced.
+
+    Parameters
+    ----------
+    dataset
+        Whose structures (by content: datasets with equal structures share graphs).
+    cutoff
+        Å.
+    cache
+        Where to keep graphs; by default ``$MFSCALE_CACHE``, or else the user's cache directory.
+
+    Raises
+    ------
+    DatasetError
+        When the cutoff is no positive length, or the cache cannot be written.
+    """
+    if not (math.isfinite(cutoff) and cutoff > 0):
+        raise DatasetError(f"cutoff {cutoff} Å is impossible; choose a positive length")
+    cutoff = float(cutoff)
+    directory = (cache or _default_cache()) / "graphs" / f"{dataset.digest[:32]}-{cutoff}"
+    try:
+        return _open(directory, dataset, cutoff)
+    except DatasetError:
+        pass
+    building = directory.with_name(f"{directory.name}.{uuid.uuid4().hex}")
+    try:
+        building.mkdir(parents=True)
+        _write(building, *_build(dataset, cutoff))
+        built = _open(building, dataset, cutoff)
+        return _publish(building, directory, built, dataset)
+    except OSError as error:
+        raise DatasetError(
+            f"{directory}: neighbour graphs cannot be written ({error.strerror}); set "
+            f"{CACHE_VARIABLE} to a writable directory"
+        ) from None
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _default_cache() -> Path:
+    from platformdirs import user_cache_path  # noqa: PLC0415 - not needed where a cache is given
+
+    named = os.environ.get(CACHE_VARIABLE)
+    return Path(named).expanduser() if named else user_cache_path("mfscale", appauthor=False)
+
+
+def _open(directory: Path, dataset: Dataset, cutoff: float) -> Graphs:
+    """Map cached graphs; `DatasetError` when there are none or they cannot be whole."""
+    first_edge = open_array(directory / "first_edge.npy")
+    neighbours = open_array(directory / "neighbours.npy")
+    if (
+        first_edge.shape != (dataset.n_structures + 1,)
+        or first_edge.dtype != np.int64
+        or neighbours.shape != (first_edge[-1], 2)
+        or neighbours.dtype not in (np.int16, np.int32)
+    ):
+        raise DatasetError(f"{directory}: not the graphs of dataset {dataset.name}; delete it")
+    return Graphs(cutoff, dataset.first_atom, first_edge, neighbours)
+
+
+def _publish(building: Path, directory: Path, built: Graphs, dataset: Dataset) -> Graphs:
+    """Rename `building` to `directory`, unless whole graphs are there by now: then take those.
+
+    `built` maps files that a rename leaves in place, so it stays good whatever others do.
+    """
+    for _ in range(2):
+        with contextlib.suppress(OSError):
+            building.rename(directory)
+            return built
+        with contextlib.suppress(DatasetError):
+            return _open(directory, dataset, built.cutoff_a)
+        # What is there is damaged: out of the way by a rename, which one process alone wins.
+        damaged = building.with_name(f"{building.name}.damaged")
+        with contextlib.suppress(FileNotFoundError):
+            directory.rename(damaged)
+        shutil.rmtree(damaged, ignore_errors=True)
+    return built
+
+
+def _write(directory: Path, first_edge: NDArray[np.int64], neighbours: NDArray[Any]) -> None:
+    for name, array in (("first_edge", first_edge), ("neighbours", neighbours)):
+        with (directory / f"{name}.npy").open("xb") as file:
+            np.save(file, array)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _build(dataset: Dataset, cutoff: float) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """`Graphs.first_edge` and `Graphs.neighbours`."""
+    n_atoms = np.diff(dataset.first_atom)
+    dtype = np.int16 if n_atoms.max(initial=0) < 2**15 else np.int32
+    edges_of, neighbours = [], []
+    for structures in _blocks(dataset):
+        n_edges, local = _edges(dataset, structures, cutoff)
+        edges_of.append(n_edges)
+        neighbours.append(local.astype(dtype))
+    first_edge = ragged.offsets(np.concatenate([np.zeros(0, dtype=np.int64), *edges_of]))
+    return first_edge, np.concatenate([np.zeros((0, 2), dtype=dtype), *neighbours])
+
+
+def _blocks(dataset: Dataset) -> Iterator[NDArray[np.int64]]:
+    """Divide the structures into runs of about `_ATOMS_PER_CALL` atoms."""
+    block = dataset.first_atom[:-1] // _ATOMS_PER_CALL
+    bounds = [0, *(np.flatnonzero(np.diff(block)) + 1).tolist(), dataset.n_structures]
+    for begin, end in pairwise(bounds):
+        yield np.arange(begin, end)
+
+
+def _edges(
+    dataset: Dataset, structures: NDArray[np.int64], cutoff: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Edges of some structures, found in one search with the structures too far apart to meet.
+
+    One call per structure would spend its time in the call.
+
+    Returns
+    -------
+    Edges of each structure (k,), and their local atoms (E, 2).
+    """
+    from matscipy.neighbours import neighbour_list  # noqa: PLC0415 - not when graphs are cached
+
+    n_atoms = dataset.n_atoms(structures)
+    first = ragged.offsets(n_atoms)
+    positions = dataset.positions(structures)
+    owner = np.arange(len(structures)).repeat(n_atoms)
+    apart = positions + _row_of_shifts(positions, first, cutoff).repeat(n_atoms, axis=0)
+    i, j = neighbour_list("ij", positions=apart, cutoff=cutoff + _MARGIN_A)
+    distance = np.linalg.norm(positions[j] - positions[i], axis=1)
+    i, j = i[distance < cutoff], j[distance < cutoff]
+    order = np.lexsort((j, i))
+    i, j = i[order].astype(np.int64), j[order].astype(np.int64)
+    n_edges = np.bincount(owner[i], minlength=len(structures))
+    return n_edges, np.stack([i, j], axis=1) - first[owner[i]][:, None]
+
+
+def _row_of_shifts(
+    positions: NDArray[np.float64], first: NDArray[np.int64], cutoff: float
+) -> NDArray[np.float64]:
+    """Shifts (k, 3) that line structures up along x, each out of reach of the one before."""
+    low = np.minimum.reduceat(positions, first[:-1], axis=0)
+    width = np.maximum.reduceat(positions[:, 0], first[:-1]) - low[:, 0]
+    shifts = -low
+    shifts[1:, 0] += np.cumsum(width[:-1] + 2 * (cutoff + _MARGIN_A))
+    return shifts

@@ -1,0 +1,113 @@
+"""NequIP, from the `nequip` package, as a backbone and readouts.
+
+*Readout* means the final linear map from the scalars of the last interaction block to an atom's
+energy (``per_atom_energy_readout`` in NequIP); everything before it is the backbone. NequIP's own
+scale, shift, sum and force modules are left out: one implementation serves all architectures.
+"""
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+
+import torch
+from nequip.data import AtomicDataDict
+from nequip.model import NequIPGNNModel
+from nequip.nn import ScalarMLP, SequentialGraphNetwork
+from nequip.nn.norm import AvgNumNeighborsNorm
+from nequip.utils.global_state import set_global_state
+from torch import Tensor, nn
+
+from mfscale.data import keys
+from mfscale.models.headed import Backbone, Batch, HeadedModel
+from mfscale.models.ladder import Setting
+
+_READOUT = "per_atom_energy_readout"
+
+
+class NequipBackbone(Backbone):
+    """NequIP up to and including its last interaction block."""
+
+    def __init__(self, layers: SequentialGraphNetwork) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """NequIP's own dictionary, holding the last block's scalars (N, features)."""
+        features: dict[str, Tensor] = self.layers(
+            {
+                AtomicDataDict.POSITIONS_KEY: batch[keys.POSITIONS],
+                AtomicDataDict.EDGE_INDEX_KEY: batch[keys.EDGE_INDEX],
+                AtomicDataDict.ATOM_TYPE_KEY: batch[keys.SPECIES],
+                AtomicDataDict.BATCH_KEY: batch[keys.STRUCTURE],
+                AtomicDataDict.NUM_NODES_KEY: batch[keys.N_ATOMS],
+            }
+        )
+        return features
+
+    def set_mean_neighbours(self, mean_neighbours: float) -> None:
+        """Divide sums over neighbours by √(mean neighbour number), as NequIP does."""
+        for module in self.modules():
+            if isinstance(module, AvgNumNeighborsNorm):
+                module.norm_const.fill_(mean_neighbours**-0.5)
+
+
+class NequipReadout(nn.Module):
+    """A linear map from the last block's scalars to per-atom energies; starts at zero.
+
+    A readout of zeros makes step 0 the offset-only baseline exactly.
+    """
+
+    def __init__(self, layers: SequentialGraphNetwork) -> None:
+        super().__init__()
+        self.linear = ScalarMLP(
+            output_dim=1,
+            field=AtomicDataDict.NODE_FEATURES_KEY,
+            out_field=AtomicDataDict.PER_ATOM_ENERGY_KEY,
+            irreps_in=layers.irreps_out,
+        )
+        for parameter in self.linear.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, features: dict[str, Tensor]) -> Tensor:
+        """Per-atom energies (N,)."""
+        scalars = features[AtomicDataDict.NODE_FEATURES_KEY]
+        energy: Tensor = self.linear.mlp_module(scalars)
+        return energy.squeeze(-1)
+
+
+def build(
+    settings: Mapping[str, Setting],
+    *,
+    elements: Sequence[str],
+    heads: Sequence[str],
+    dtype: torch.dtype,
+    cutoff_a: float,
+    seed: int,
+) -> HeadedModel:
+    """Build a NequIP model with one readout per head."""
+    set_global_state()
+    with _quiet():
+        whole = NequIPGNNModel(
+            seed=seed,
+            model_dtype=str(dtype).removeprefix("torch."),
+            type_names=list(elements),
+            r_max=cutoff_a,
+            avg_num_neighbors=1.0,
+            do_derivatives=False,
+            **settings,
+        )
+        modules = dict(whole.model.func.named_children())
+        names = list(modules)
+        layers = SequentialGraphNetwork(
+            {name: modules[name] for name in names[: names.index(_READOUT)]}
+        )
+    readouts = {head: NequipReadout(layers).to(dtype) for head in heads}
+    return HeadedModel(NequipBackbone(layers), readouts)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence NequIP's advice about scales and shifts, which are ours to set."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Found `per_type_energy")
+        yield

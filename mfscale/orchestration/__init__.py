@@ -1,0 +1,19 @@
+"""Orchestration: the stages of a study that a store lacks, run by Ray."""
+
+from mfscale.orchestration.driver import Ended, OrchestrationError, Summary, missing, run
+from mfscale.orchestration.estimate import Kind, Rates, kind_of, rates, wall_time
+from mfscale.orchestration.progress import Progress
+
+__all__ = [
+    "Ended",
+    "Kind",
+    "OrchestrationError",
+    "Progress",
+    "Rates",
+    "Summary",
+    "kind_of",
+    "missing",
+    "rates",
+    "run",
+    "wall_time",
+]

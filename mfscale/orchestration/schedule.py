@@ -1,0 +1,119 @@
+"""Which stage may start now: the bookkeeping of a graph of stages, without Ray."""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+DONE = frozenset({"finished"})
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A stage that cannot run, and why."""
+
+    stage_id: str
+    reason: str
+
+
+class Schedule:
+    """Hands out stages whose parent is done; each once; longest chains of children first.
+
+    Parameters
+    ----------
+    parents
+        Stage → its parent, or None; every parent is itself a key.
+    done
+        Stages that are finished already and only serve their children.
+    weight
+        Stage → expected work in any unit. Among ready stages the one with the most work waiting
+        behind it goes first, which keeps all slots busy until the end.
+
+    Raises
+    ------
+    KeyError
+        If a parent is missing.
+    """
+
+    def __init__(
+        self,
+        parents: Mapping[str, str | None],
+        done: frozenset[str] = frozenset(),
+        weight: Callable[[str], float] = lambda _: 1.0,
+    ) -> None:
+        self._children: dict[str, list[str]] = {stage: [] for stage in parents}
+        for stage, parent in parents.items():
+            if parent is not None:
+                self._children[parent].append(stage)
+        self._parents = dict(parents)
+        self._behind = _work_behind(self._parents, weight)
+        self._waiting = {stage for stage in parents if stage not in done}
+        self._ready: deque[str] = deque()
+        self.running: set[str] = set()
+        free = [s for s in self._waiting if self._parents[s] is None or self._parents[s] in done]
+        self._release(free)
+
+    @property
+    def unfinished(self) -> int:
+        """Stages that are waiting, ready or running."""
+        return len(self._waiting) + len(self._ready) + len(self.running)
+
+    def start(self) -> str | None:
+        """The next stage to run, from now on running; None if none is ready."""
+        if not self._ready:
+            return None
+        stage = self._ready.popleft()
+        self.running.add(stage)
+        return stage
+
+    def complete(self, stage: str, status: str) -> list[Skip]:
+        """Record how a running stage ended: its children become ready, or all below are skipped."""
+        self.running.discard(stage)
+        if status not in DONE:
+            return self._skip_below(stage, status)
+        self._release([c for c in self._children[stage] if c in self._waiting])
+        return []
+
+    def exclude(self, stage: str, status: str) -> list[Skip]:
+        """Take out a stage that will not run, e.g. one known to diverge, and skip all below it."""
+        self._waiting.discard(stage)
+        if stage in self._ready:
+            self._ready.remove(stage)
+        return self._skip_below(stage, status)
+
+    def _skip_below(self, stage: str, status: str) -> list[Skip]:
+        skipped = []
+        below = deque((child, stage) for child in self._children[stage] if child in self._waiting)
+        while below:
+            child, parent = below.popleft()
+            self._waiting.discard(child)
+            how = status if parent == stage else "was skipped"
+            skipped.append(Skip(child, f"the stage it starts from, {parent}, {how}"))
+            below.extend((grandchild, child) for grandchild in self._children[child])
+        return skipped
+
+    def _release(self, stages: Sequence[str]) -> None:
+        self._waiting.difference_update(stages)
+        merged = [*self._ready, *stages]
+        self._ready = deque(sorted(merged, key=lambda s: (-self._behind[s], s)))
+
+
+def _work_behind(
+    parents: Mapping[str, str | None], weight: Callable[[str], float]
+) -> dict[str, float]:
+    """Each stage's own work plus the heaviest chain below it (its critical path)."""
+    children: dict[str, list[str]] = {stage: [] for stage in parents}
+    for stage, parent in parents.items():
+        if parent is not None:
+            children[parent].append(stage)
+    behind: dict[str, float] = {}
+    for root in (stage for stage, parent in parents.items() if parent is None):
+        stack = [(root, False)]
+        while stack:
+            stage, seen = stack.pop()
+            if not seen:
+                stack.append((stage, True))
+                stack.extend((child, False) for child in children[stage])
+            else:
+                below = max((behind[child] for child in children[stage]), default=0.0)
+                behind[stage] = weight(stage) + below
+    return behind

@@ -1,0 +1,15 @@
+"""Pictures of fitted laws, of the size and quality that a journal column asks for."""
+
+from mfscale.report.errors import ReportError
+from mfscale.report.laws import error_against_labels, fine_tuned_against_pretrained
+from mfscale.report.naming import column_name, group_names
+from mfscale.report.save import save
+
+__all__ = [
+    "ReportError",
+    "column_name",
+    "error_against_labels",
+    "fine_tuned_against_pretrained",
+    "group_names",
+    "save",
+]

@@ -1,0 +1,83 @@
+"""What columns and groups are called on an axis: ``cc_t_energy_mae_mev`` → CC test MAE (meV)."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from mfscale.scaling.rows import Scalar
+
+_METHODS = {"xtb": "xTB", "dft": "DFT", "cc": "CC"}
+_UNITS = {"mev": "meV", "mev_per_atom": "meV/atom", "mev_per_a": "meV/Å"}
+_NAMES = {
+    "root_id": "pre-trained checkpoint",
+    "pretraining": "pre-training",
+    "n_parameters": "parameters",
+}
+_MOMENTS = {"": "", "start_": " before training", "baseline_": " of the offsets alone"}
+
+_ERROR = re.compile(
+    r"(?P<parent>parent_)?(?P<moment>start_|baseline_)?"
+    r"(?:(?P<head>[a-z0-9-]+?)_(?:vs_(?P<method>[a-z0-9-]+)_)?)??"
+    r"(?:(?P<subset>[abct])_)?(?P<validation>validation_)?"
+    r"(?P<quantity>energy|forces)_(?P<metric>mae|rmse)_(?P<unit>mev|mev_per_atom|mev_per_a)"
+)
+_SIZE = re.compile(r"(?P<parent>parent_)?(?P<method>[a-z0-9-]+)_size")
+_LABELLED_SET = re.compile(r"(?P<head>[^:]+):(?P<subset>[^:]+):(?P<size>\d+)(?P<forces>\+forces)?")
+
+
+def column_name(column: str) -> str:
+    """A column as people say it, with its unit; an unknown column keeps its name."""
+    if column in _NAMES:
+        return _NAMES[column]
+    if size := _SIZE.fullmatch(column):
+        return f"{_method(size['method'])} {'pre-training ' if size['parent'] else ''}labels"
+    error = _ERROR.fullmatch(column)
+    if error is None:
+        return column.replace("_", " ")
+    words = [
+        "pre-trained" if error["parent"] else "",
+        _method(error["head"]) if error["head"] else "",
+        f"against {_method(error['method'])}" if error["method"] else "",
+        "validation" if error["validation"] else "test" if error["subset"] == "t" else "",
+        "force" if error["quantity"] == "forces" else "",
+        error["metric"].upper(),
+    ]
+    moment = _MOMENTS[error["moment"] or ""]
+    return f"{' '.join(filter(None, words))}{moment} ({_UNITS[error['unit']]})"
+
+
+def group_names(column: str, values: Sequence[Scalar]) -> list[str]:
+    """Values of a group column as people say them, all different.
+
+    ``dft:b:100+forces`` is "DFT 100"; where that would name two groups, the subset and the forces
+    are told as well.
+    """
+    short = [_group_name(column, value, full=False) for value in values]
+    repeated = {name for name, count in Counter(short).items() if count > 1}
+    return [
+        _group_name(column, value, full=True) if name in repeated else name
+        for name, value in zip(short, values, strict=True)
+    ]
+
+
+def _group_name(column: str, value: Scalar, *, full: bool) -> str:
+    if value is None:
+        return "missing"
+    if value == "none" and column == "pretraining":
+        return "none (direct)"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return _LABELLED_SET.sub(lambda found: _labelled_set(found, full=full), str(value)).replace(
+        " > ", " → "
+    )
+
+
+def _labelled_set(found: re.Match[str], *, full: bool) -> str:
+    name = f"{_method(found['head'])} {found['size']}"
+    if not full:
+        return name
+    return f"{name} ({found['subset']}{', forces' if found['forces'] else ', no forces'})"
+
+
+def _method(name: str) -> str:
+    return _METHODS.get(name, name)

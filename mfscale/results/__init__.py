@@ -1,0 +1,45 @@
+"""The results store: one row per stage in Parquet, the ledger of what is finished, and queries.
+
+Importing this package is quick; pandas and DuckDB load with the first use of what needs them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from mfscale.results.errors import StoreError
+from mfscale.results.schema import CURVE_SCHEMA, ERRORS_SCHEMA, FORMAT, GROUPS, SCHEMA, STATUSES
+from mfscale.results.store import Store
+
+if TYPE_CHECKING:
+    from mfscale.results.flat import flatten
+    from mfscale.results.query import group, pivot, read_table, select
+
+__all__ = [
+    "CURVE_SCHEMA",
+    "ERRORS_SCHEMA",
+    "FORMAT",
+    "GROUPS",
+    "SCHEMA",
+    "STATUSES",
+    "Store",
+    "StoreError",
+    "flatten",
+    "group",
+    "pivot",
+    "read_table",
+    "select",
+]
+
+_LAZY = {
+    "flatten": "flat",
+    "group": "query",
+    "pivot": "query",
+    "read_table": "query",
+    "select": "query",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)

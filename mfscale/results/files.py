@@ -1,0 +1,97 @@
+"""The few things the store asks of a file system, each safe against a crash at any instant.
+
+A file appears whole or not at all: bytes go to a temporary file in the same folder, reach the
+disk, and only then get their name. Names that begin with a dot are such temporaries; no reader
+sees them.
+"""
+
+import fcntl
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pyarrow as pa
+
+
+def put_new(path: Path, data: bytes) -> bool:
+    """Write a file unless it exists; say whether it was written. The first of several wins."""
+    temporary = _write_temporary(path, data)
+    try:
+        os.link(temporary, path)  # unlike a rename, fails where the name is taken
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink()
+    _sync_folder(path.parent)
+    return True
+
+
+def put(path: Path, data: bytes) -> None:
+    """Write a file, in the place of an older one if there is one."""
+    temporary = _write_temporary(path, data)
+    try:
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink()
+        raise
+    _sync_folder(path.parent)
+
+
+def get(path: Path) -> pa.Buffer:
+    """Map a file into memory; FileNotFoundError if there is none."""
+    if path.stat().st_size == 0:  # which cannot be mapped
+        return pa.py_buffer(b"")
+    return pa.memory_map(str(path)).read_buffer()
+
+
+def names(folder: Path, suffix: str) -> list[str]:
+    """List the names in a folder that end in ``suffix``, sorted; none if it does not exist."""
+    try:
+        found = [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        return []
+    return sorted(name for name in found if name.endswith(suffix) and not name.startswith("."))
+
+
+def set_aside(path: Path, folder: Path) -> Path:
+    """Move a file into a folder, beside any of that name; fine if another process just did."""
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / path.name
+    if target.exists():
+        target = folder / f"{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}"
+    with suppress(FileNotFoundError):
+        path.rename(target)
+    return target
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock that other processes wait for; the system frees it if the holder dies."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _write_temporary(path: Path, data: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.name}.{uuid.uuid4().hex}.tmp"
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a new name outlive a power cut: names are the folder's data, not the file's."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

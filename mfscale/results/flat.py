@@ -1,0 +1,172 @@
+"""Spread the nested fields of result rows over plain columns, for people and data frames."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mfscale.results.entries import Columns, Entries
+from mfscale.results.schema import GROUPS, SCHEMA
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_UNIT_SLUGS = {"meV": "mev", "meV/atom": "mev_per_atom", "meV/Å": "mev_per_a"}
+_VALIDATION = "/validation"
+_MODEL = [field.name for field in GROUPS["model"] if not pa.types.is_list(field.type)]
+_HEAD_FIELDS = ("size", "n_validation", "subset", "forces", "weight")
+_EVALUATION_KEYS = ("head", "method", "subset", "moment", "metric", "unit")
+
+
+def flatten(table: pa.Table) -> "pd.DataFrame":
+    """Spread the nested fields of result rows over plain columns.
+
+    Parameters
+    ----------
+    table
+        Rows with ``SCHEMA``, one per stage.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per stage, in the same order. Whole numbers and flags are nullable (``Int64``,
+        ``boolean``), real numbers have NaN where a stage has no such value. Columns:
+
+        ==================================  ======================================================
+        ``stage_id``, ``status``, …         every scalar field of ``SCHEMA``
+        ``hp_<name>``                       hyperparameters
+        ``<head>_size``, ``_n_validation``  labels of a head of this stage; also ``_subset``,
+                                            ``_forces`` and ``_weight``
+        ``labels``                          the stage's labelled sets, ``dft:b:400+forces``;
+                                            several heads joined by ``&``
+        ``pretraining``                     the same of its ancestors, steps joined by ``>``;
+                                            ``none`` at a root
+        ``n_labels_<method>``               distinct training labels of the whole lineage: draws
+                                            nest, so of several draws from one subset the largest
+        ``offset_<head>_<element>_ev``      energy offsets
+        ``cc_t_energy_mae_mev``             error of head ``cc`` against method ``cc`` on subset
+                                            ``t`` at the end of training; metrics ``energy_mae``
+                                            and ``energy_rmse`` in ``mev`` and ``mev_per_atom``,
+                                            ``forces_mae`` and ``forces_rmse`` in ``mev_per_a``
+        ``cc_vs_dft_t_forces_mae_mev_per_a``  the same of head ``cc`` against method ``dft``
+        ``dft_b_validation_energy_mae_mev``  the same on the head's own validation part
+        ``validation_energy_mae_mev``       the same, for a stage with a single head
+        ``start_<error>``                   an error before the first step
+        ``baseline_<error>``                an error of the offsets alone
+        ``parent_<column>``                 model, labels and errors (at the end) of the parent
+        ==================================  ======================================================
+    """
+    import pandas as pd  # noqa: PLC0415 - slow to import, and SQL does without
+
+    nullable = {
+        pa.int32(): pd.Int32Dtype(),
+        pa.int64(): pd.Int64Dtype(),
+        pa.bool_(): pd.BooleanDtype(),
+    }
+    frame: pd.DataFrame = flat_table(table).to_pandas(types_mapper=nullable.get)
+    return frame
+
+
+def flat_table(table: pa.Table) -> pa.Table:
+    """Do as ``flatten`` does, as an Arrow table."""
+    heads, lineage = Entries.of(table, "heads"), Entries.of(table, "lineage")
+    labels = _label_columns(heads) | _lineage_columns(lineage, table["step"])
+    errors = _error_columns(Entries.of(table, "evaluations"), heads)
+    scalars = {
+        field.name: table[field.name].combine_chunks()
+        for field in SCHEMA
+        if not pa.types.is_nested(field.type)
+    }
+    columns = (
+        scalars
+        | _hyperparameter_columns(table)
+        | labels
+        | {name: array for moment in errors.values() for name, array in moment.items()}
+        | _offset_columns(Entries.of(table, "offsets"))
+    )
+    described = {name: scalars[name] for name in _MODEL} | labels | errors["end"]
+    parent = pc.index_in(scalars["parent_id"], value_set=scalars["stage_id"])
+    columns |= {f"parent_{name}": array.take(parent) for name, array in described.items()}
+    return pa.table(columns)
+
+
+def evaluations_table(table: pa.Table) -> pa.Table:
+    """List the evaluations of all rows, one per row, with the ``stage_id`` before them."""
+    entries = Entries.of(table, "evaluations")
+    stage_id = table["stage_id"].combine_chunks().take(pa.array(entries.rows))
+    return pa.table({"stage_id": stage_id} | entries.fields)
+
+
+def _hyperparameter_columns(table: pa.Table) -> Columns:
+    settings = table["hyperparameters"].combine_chunks()
+    names = (f"hp_{field.name}" for field in settings.type)
+    return dict(zip(names, settings.flatten(), strict=True))
+
+
+def _label_columns(heads: Entries) -> Columns:
+    columns = {
+        f"{head}_{name}": heads.spread(name, entries)
+        for (head,), entries in heads.kinds(["name"])
+        for name in _HEAD_FIELDS
+    }
+    separators = np.where(heads.is_first(), "", " & ").astype(object)
+    return columns | {"labels": heads.join(separators, _label_text(heads))}
+
+
+def _lineage_columns(lineage: Entries, step: pa.ChunkedArray) -> Columns:
+    own_step = np.asarray(step.fill_null(0))[lineage.rows]
+    ancestors = lineage.keep(np.asarray(lineage.fields["step"]) < own_step)
+    new_step = np.diff(np.asarray(ancestors.fields["step"]), prepend=-1) != 0
+    separators = np.where(ancestors.is_first(), "", np.where(new_step, " > ", " & "))
+    text = ancestors.join(separators.astype(object), _label_text(ancestors))
+    pretraining = pc.if_else(pc.equal(text, ""), "none", text)
+
+    sizes = np.asarray(lineage.fields["size"])
+    distinct: dict[str, npt.NDArray[np.int64]] = {}
+    for (method, _), entries in lineage.kinds(["method", "subset"]):
+        largest = np.zeros(lineage.n_rows, dtype=np.int64)
+        np.maximum.at(largest, lineage.rows[entries], sizes[entries])
+        distinct[method] = distinct.get(method, 0) + largest
+    counts = {
+        f"n_labels_{method}": pa.array(total, mask=~lineage.present)
+        for method, total in distinct.items()
+    }
+    return {"pretraining": pretraining} | counts
+
+
+def _label_text(entries: Entries) -> pa.Array:
+    fields = entries.fields
+    sets = pc.binary_join_element_wise(
+        fields["method"], fields["subset"], fields["size"].cast(pa.string()), ":"
+    )
+    forces = pc.if_else(fields["forces"], "+forces", "").fill_null("")
+    return pc.binary_join_element_wise(sets, forces, "")
+
+
+def _error_columns(evaluations: Entries, heads: Entries) -> dict[str, Columns]:
+    """Make a column of each kind of error, by the moment of its evaluation."""
+    columns: dict[str, Columns] = {"end": {}, "start": {}, "baseline": {}}
+    single = np.bincount(heads.rows, minlength=heads.n_rows) == 1
+    aliased: dict[tuple[str, str], list[npt.NDArray[np.int64]]] = {}
+    for kind, entries in evaluations.kinds(_EVALUATION_KEYS):
+        head, method, subset, moment, metric, unit = kind
+        prefix = "" if moment == "end" else f"{moment}_"
+        error = f"{metric}_{_UNIT_SLUGS[unit]}"
+        pair = head if head == method else f"{head}_vs_{method}"
+        name = f"{prefix}{pair}_{subset.replace('/', '_')}_{error}"
+        columns[moment][name] = evaluations.spread("value", entries)
+        if subset.endswith(_VALIDATION):
+            own = entries[single[evaluations.rows[entries]]]
+            aliased.setdefault((moment, f"{prefix}validation_{error}"), []).append(own)
+    for (moment, name), groups in sorted(aliased.items()):
+        columns[moment][name] = evaluations.spread("value", np.concatenate(groups))
+    return columns
+
+
+def _offset_columns(offsets: Entries) -> Columns:
+    return {
+        f"offset_{head}_{element}_ev": offsets.spread("offset_ev", entries)
+        for (head, element), entries in offsets.kinds(["head", "element"])
+    }

@@ -1,0 +1,28 @@
+"""Studies: a YAML file in, a graph of fully resolved stages out."""
+
+from mfscale.study.catalogue import Catalogue, DatasetEntry, LabelRequest, MethodEntry, ModelEntry
+from mfscale.study.errors import StudyError
+from mfscale.study.expand import StudyGraph, expand
+from mfscale.study.load import Study, load_study, parse_study
+from mfscale.study.schema import Hyperparameters
+from mfscale.study.stage import RECIPE, Head, LabelledSetOf, Model, Stage
+
+__all__ = [
+    "RECIPE",
+    "Catalogue",
+    "DatasetEntry",
+    "Head",
+    "Hyperparameters",
+    "LabelRequest",
+    "LabelledSetOf",
+    "MethodEntry",
+    "Model",
+    "ModelEntry",
+    "Stage",
+    "Study",
+    "StudyError",
+    "StudyGraph",
+    "expand",
+    "load_study",
+    "parse_study",
+]

@@ -1,0 +1,147 @@
+"""A stage: one fully resolved step, and the identity that makes equal work the same work."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from mfscale.study.catalogue import Plain
+from mfscale.study.schema import Hyperparameters
+
+RECIPE = 1
+"""Raised by hand whenever training comes to mean something else for the same settings."""
+
+ID_LENGTH = 16
+
+
+class _Plain(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Model(_Plain):
+    """A network: its family, its named size, and the settings that name stands for."""
+
+    architecture: str
+    size: str
+    settings: dict[str, Plain]
+    dtype: Literal["float32", "float64"]
+    cutoff_a: float
+
+
+class Head(_Plain):
+    """A readout, the labelled set it learns from, and the parent's head it starts from."""
+
+    method: str
+    subset: str
+    size: int
+    n_validation: int
+    forces: bool
+    weight: float
+    inherit: str | None
+    digest: str
+
+
+class LabelledSetOf(_Plain):
+    """A labelled set that went into a stage or one of its ancestors."""
+
+    step: int
+    stage_id: str
+    head: str
+    method: str
+    subset: str
+    size: int
+    forces: bool
+
+
+class Stage(_Plain):
+    """The unit that is scheduled, checkpointed, and one row of the results.
+
+    `id` depends on what is trained on what and how, and on nothing else: not on the names of
+    study, strategy or dataset, on paths, devices or evaluation (see `identity`).
+    """
+
+    id: str
+    parent_id: str | None
+    root_id: str
+    step: int
+    dataset: str
+    split: str
+    model: Model
+    heads: dict[str, Head]
+    lineage: tuple[LabelledSetOf, ...]
+    trainable: str
+    hyperparameters: Hyperparameters
+    seed: int
+    data_seed: int
+    purpose: Literal["science", "tune"] = "science"
+
+
+def identity(
+    *,
+    parent_id: str | None,
+    model: Model,
+    heads: Mapping[str, Head],
+    trainable: str,
+    hyperparameters: Hyperparameters,
+    seed: int,
+) -> str:
+    """Hash of what a stage trains, on which labels, from where.
+
+    The labels enter by content (`Head.digest`), so that a dataset may be renamed or gain labels
+    elsewhere; a model by its settings, so that a ladder may be renamed.
+    """
+    resolved = {
+        "recipe": RECIPE,
+        "parent": parent_id,
+        "model": {
+            "architecture": model.architecture,
+            "settings": model.settings,
+            "dtype": model.dtype,
+            "cutoff_a": model.cutoff_a,
+        },
+        "heads": {
+            name: {
+                "labels": head.digest,
+                "forces": head.forces,
+                "weight": head.weight,
+                "inherit": head.inherit,
+            }
+            for name, head in heads.items()
+        },
+        "trainable": trainable,
+        "hyperparameters": hyperparameters.model_dump(),
+        "seed": seed,
+    }
+    return hashlib.sha256(canonical(resolved)).hexdigest()[:ID_LENGTH]
+
+
+def canonical(value: Any) -> bytes:  # noqa: ANN401 - any plain value
+    """Encode plain data so that equal values give equal bytes, in every process and version.
+
+    Mappings are sorted, numbers written as Python's shortest exact decimal.
+
+    Raises
+    ------
+    TypeError
+        For a value without a stable encoding: NaN, infinity, or anything but plain data.
+    """
+    _require_plain(value)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def _require_plain(value: Any) -> None:  # noqa: ANN401
+    match value:
+        case None | bool() | int() | str():
+            return
+        case float() if abs(value) < float("inf"):
+            return
+        case dict() if all(isinstance(key, str) for key in value):
+            for item in value.values():
+                _require_plain(item)
+        case list() | tuple():
+            for item in value:
+                _require_plain(item)
+        case _:
+            raise TypeError(f"{value!r} has no stable encoding and cannot be part of a stage")

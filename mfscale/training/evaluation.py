@@ -1,0 +1,220 @@
+"""Errors of a potential: every head against every method that has labels, in meV and meV/Å."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from mfscale.data import Dataset, Graphs, LabelledSet, collate, fit_offsets, keys
+from mfscale.models.headed import energy_and_forces
+from mfscale.training.potential import Potential
+
+Floats = npt.NDArray[np.float64]
+Moment = Literal["start", "end", "baseline"]
+CHUNK = 256
+"""Structures evaluated at once."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One error of one head, as it stands in a result row."""
+
+    head: str
+    method: str
+    subset: str
+    moment: Moment
+    metric: str
+    value: float
+    unit: str
+    n: int
+
+
+@dataclass(frozen=True)
+class StructureError:
+    """Error of one head against one method on one test structure."""
+
+    structure: int
+    n_atoms: int
+    head: str
+    method: str
+    energy_error_mev: float
+    forces_mae_mev_per_a: float | None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Total energies (k,) in eV and forces (atoms of all k, 3) in eV/Å, both float64."""
+
+    energies_ev: Floats
+    forces_ev_a: Floats
+
+
+class Evaluator:
+    """Compares predictions with the labels of one dataset and split."""
+
+    def __init__(self, dataset: Dataset, graphs: Graphs, split: str, device: torch.device) -> None:
+        self.dataset = dataset
+        self.graphs = graphs
+        self.device = device
+        self.test = dataset.test_structures(split=split)
+
+    def evaluate(
+        self, potential: Potential, sets: dict[str, LabelledSet], moment: Moment
+    ) -> tuple[list[Evaluation], list[StructureError]]:
+        """Errors on the test subset and on each head's own validation part.
+
+        A head is compared with its own method as it is. Against another method the energies of
+        both are compared after removing a least-squares offset per element, fitted to their
+        difference on the structures compared, for the methods' scales differ by design.
+        """
+        found: list[Evaluation] = []
+        per_structure: list[StructureError] = []
+        for head, labelled in sets.items():
+            predicted = self.predict(potential, head, self.test)
+            for method in self.dataset.methods:
+                values, rows = self._errors(head, labelled.method, method, predicted, moment)
+                found += values
+                per_structure += rows
+            found += self._validation(potential, head, labelled, moment)
+        return found, per_structure
+
+    def predict(
+        self, potential: Potential, head: str, structures: npt.NDArray[np.int64]
+    ) -> Prediction:
+        """Predict through `head`; totals are assembled in float64."""
+        index = potential.head_index(head)
+        energies, forces = [], []
+        for start in range(0, len(structures), CHUNK):
+            batch = to_torch(
+                collate(self.dataset, self.graphs, structures[start : start + CHUNK]), self.device
+            )
+            batch[keys.HEAD] = torch.full_like(batch[keys.N_ATOMS], index)
+            energy, force = energy_and_forces(potential.network, batch, create_graph=False)
+            energies.append(energy.detach().double().cpu().numpy())
+            forces.append(force.double().cpu().numpy())
+        scale = potential.energy_scale_ev
+        offsets = potential.heads[head].offsets_ev
+        return Prediction(
+            energies_ev=scale * np.concatenate(energies)
+            + self.dataset.composition(structures) @ offsets,
+            forces_ev_a=scale * np.concatenate(forces),
+        )
+
+    def baseline(self, head: str, labelled: LabelledSet) -> list[Evaluation]:
+        """Errors of nothing but element offsets, fitted to the head's training labels."""
+        offsets = fit_offsets(
+            self.dataset.composition(labelled.train),
+            self.dataset.energies(labelled.method, labelled.train),
+        )
+        found: list[Evaluation] = []
+        for subset, structures in (
+            ("t", self.test),
+            (f"{labelled.subset}/validation", labelled.validation),
+        ):
+            composition = self.dataset.composition(structures)
+            nothing = Prediction(
+                energies_ev=composition @ offsets,
+                forces_ev_a=np.zeros((int(composition.sum()), 3)),
+            )
+            compared = self._compare(labelled.method, structures, nothing, aligned=False)
+            found += compared.summary(head, labelled.method, subset, "baseline")
+        return found
+
+    def _errors(
+        self, head: str, own: str, method: str, predicted: Prediction, moment: Moment
+    ) -> tuple[list[Evaluation], list[StructureError]]:
+        compared = self._compare(method, self.test, predicted, aligned=method != own)
+        rows = list(compared.rows(head, method))
+        return compared.summary(head, method, "t", moment), rows
+
+    def _validation(
+        self, potential: Potential, head: str, labelled: LabelledSet, moment: Moment
+    ) -> list[Evaluation]:
+        predicted = self.predict(potential, head, labelled.validation)
+        compared = self._compare(labelled.method, labelled.validation, predicted, aligned=False)
+        return compared.summary(head, labelled.method, f"{labelled.subset}/validation", moment)
+
+    def _compare(
+        self,
+        method: str,
+        structures: npt.NDArray[np.int64],
+        predicted: Prediction,
+        *,
+        aligned: bool,
+    ) -> "Comparison":
+        composition = self.dataset.composition(structures)
+        n_atoms = composition.sum(axis=1).astype(np.int64)
+        energies = self.dataset.energies(method, structures)
+        labelled = ~np.isnan(energies)
+        misses = (predicted.energies_ev - energies)[labelled]
+        if aligned and len(misses):
+            misses = misses - composition[labelled] @ fit_offsets(composition[labelled], misses)
+        forces = None
+        if self.dataset.methods[method].has_forces:
+            difference = predicted.forces_ev_a - self.dataset.forces(method, structures)
+            forces = difference[np.repeat(labelled, n_atoms)]
+        return Comparison(structures[labelled], n_atoms[labelled], misses, forces)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Prediction minus label on the structures that have one: eV (k,), eV/Å (atoms, 3)."""
+
+    structures: npt.NDArray[np.int64]
+    n_atoms: npt.NDArray[np.int64]
+    energy_ev: Floats
+    forces_ev_a: Floats | None
+
+    def summary(self, head: str, method: str, subset: str, moment: Moment) -> list[Evaluation]:
+        """MAE and RMSE of total energy, energy per atom and force components; [] if no labels."""
+        if not len(self.structures):
+            return []
+        misses = [
+            ("energy", "meV", 1e3 * self.energy_ev),
+            ("energy", "meV/atom", 1e3 * self.energy_ev / self.n_atoms),
+        ]
+        if self.forces_ev_a is not None:
+            misses.append(("forces", "meV/Å", 1e3 * self.forces_ev_a))
+        return [
+            Evaluation(
+                head=head,
+                method=method,
+                subset=subset,
+                moment=moment,
+                metric=f"{quantity}_{name}",
+                value=value,
+                unit=unit,
+                n=len(self.structures),
+            )
+            for quantity, unit, miss in misses
+            for name, value in (
+                ("mae", float(np.abs(miss).mean())),
+                ("rmse", float(np.sqrt(np.square(miss).mean()))),
+            )
+        ]
+
+    def rows(self, head: str, method: str) -> Iterator[StructureError]:
+        """The error of each structure."""
+        forces: list[float | None] = [None] * len(self.structures)
+        if self.forces_ev_a is not None and len(self.structures):
+            first = np.concatenate([[0], np.cumsum(self.n_atoms)[:-1]])
+            sums = np.add.reduceat(np.abs(self.forces_ev_a).sum(axis=1), first)
+            forces = (1e3 * sums / (3 * self.n_atoms)).tolist()
+        for structure, n_atoms, energy, force in zip(
+            self.structures.tolist(),
+            self.n_atoms.tolist(),
+            (1e3 * self.energy_ev).tolist(),
+            forces,
+            strict=True,
+        ):
+            yield StructureError(structure, n_atoms, head, method, energy, force)
+
+
+def to_torch(
+    batch: dict[str, npt.NDArray[np.generic]], device: torch.device
+) -> dict[str, torch.Tensor]:
+    """A batch of arrays as tensors on `device`."""
+    return {key: torch.from_numpy(array).to(device) for key, array in batch.items()}

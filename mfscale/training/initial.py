@@ -1,0 +1,121 @@
+"""The potential a stage starts from: a root's from scratch, a child's from its parent."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from mfscale.data import LabelledSet, fit_offsets
+from mfscale.models.headed import copy_readout
+from mfscale.study import Stage
+from mfscale.training import offsets
+from mfscale.training.checkpoint import load_weights
+from mfscale.training.errors import TrainingError
+from mfscale.training.evaluation import Evaluator
+from mfscale.training.potential import HeadScale, Potential, kept_network, new_network
+
+Sets = Mapping[str, LabelledSet]
+
+
+def root_potential(stage: Stage, sets: Sets, evaluator: Evaluator) -> Potential:
+    """Fresh weights; offsets, energy scale and neighbour number from the training labels."""
+    elements = evaluator.dataset.elements
+    heads = {
+        name: HeadScale(chosen.method, _fitted(chosen, evaluator)) for name, chosen in sets.items()
+    }
+    structures = np.concatenate([chosen.train for chosen in sets.values()])
+    potential = Potential(
+        network=kept_network(stage.model, elements, list(heads)).to(evaluator.device),
+        spec=stage.model,
+        elements=elements,
+        heads=heads,
+        energy_scale_ev=_energy_scale(stage, sets, heads, evaluator),
+        mean_neighbours=_mean_neighbours(stage, structures, evaluator),
+    )
+    fresh = new_network(stage.model, elements, list(heads), stage.seed)
+    load_weights(potential.network, fresh.state_dict(), potential.mean_neighbours)
+    return potential
+
+
+def child_potential(stage: Stage, sets: Sets, evaluator: Evaluator, parent: Potential) -> Potential:
+    """The parent's backbone; readouts inherited or fresh; offsets fitted to the new labels.
+
+    Energy scale and neighbour number stay the parent's, for its weights were trained with them.
+    Heads of the parent that no head of the stage inherits are dropped.
+    """
+    heads = {name: _child_head(stage, name, sets[name], evaluator, parent) for name in stage.heads}
+    before = {name: tensor.clone() for name, tensor in parent.network.state_dict().items()}
+    fresh = new_network(stage.model, parent.elements, list(heads), stage.seed).state_dict()
+    state = {name: before.get(name, tensor) for name, tensor in fresh.items()}
+    for name, head in stage.heads.items():
+        state |= copy_readout(before if head.inherit else fresh, head.inherit or name, name)
+    network = kept_network(stage.model, parent.elements, list(heads)).to(evaluator.device)
+    load_weights(network, state, parent.mean_neighbours)
+    return dataclasses.replace(parent, network=network, heads=heads)
+
+
+def _child_head(
+    stage: Stage, name: str, chosen: LabelledSet, evaluator: Evaluator, parent: Potential
+) -> HeadScale:
+    inherited = stage.heads[name].inherit
+    if inherited is None or stage.hyperparameters.offsets == "labels":
+        return HeadScale(chosen.method, _fitted(chosen, evaluator))
+    dataset = evaluator.dataset
+    fitted = offsets.from_residuals(
+        dataset.composition(chosen.train),
+        dataset.energies(chosen.method, chosen.train),
+        evaluator.predict(parent, inherited, chosen.train).energies_ev,
+        parent.heads[inherited].offsets_ev,
+        ridge=stage.hyperparameters.offset_ridge,
+    )
+    return HeadScale(chosen.method, fitted)
+
+
+def _fitted(chosen: LabelledSet, evaluator: Evaluator) -> offsets.Floats:
+    dataset = evaluator.dataset
+    return fit_offsets(
+        dataset.composition(chosen.train), dataset.energies(chosen.method, chosen.train)
+    )
+
+
+def _mean_neighbours(
+    stage: Stage, structures: npt.NDArray[np.int64], evaluator: Evaluator
+) -> float:
+    found = evaluator.graphs.mean_neighbours(structures)
+    if found == 0:
+        raise TrainingError(
+            f"no atom of the training labels has a neighbour within {stage.model.cutoff_a} Å; "
+            "give the model a larger cutoff_a"
+        )
+    return found
+
+
+def _energy_scale(
+    stage: Stage, sets: Sets, heads: Mapping[str, HeadScale], evaluator: Evaluator
+) -> float:
+    """Root mean square of the labelled force components, in eV for a length of 1 Å.
+
+    Without forces, that of the energies without offsets per √atom. Never below 1 meV, so that
+    labels that offsets explain exactly do no harm.
+    """
+    dataset = evaluator.dataset
+    forces = [
+        dataset.forces(chosen.method, chosen.train).ravel()
+        for name, chosen in sets.items()
+        if stage.heads[name].forces
+    ]
+    if forces:
+        typical = np.concatenate(forces).astype(np.float64)
+    else:
+        typical = np.concatenate(
+            [
+                (
+                    dataset.energies(chosen.method, chosen.train)
+                    - (composition := dataset.composition(chosen.train)) @ heads[name].offsets_ev
+                )
+                / np.sqrt(composition.sum(axis=1))
+                for name, chosen in sets.items()
+            ]
+        )
+    return max(1e-3, float(np.sqrt(np.mean(typical**2))))

@@ -1,0 +1,272 @@
+"""The training loop: steps, moving average, validation, early stopping, resumption."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from mfscale.models.headed import Batch, HeadedModel, energy_and_forces
+from mfscale.study import Hyperparameters
+from mfscale.training.loss import loss
+from mfscale.training.schedule import ema_decay, learning_rate
+
+StopReason = Literal["plateau", "cap", "diverged"]
+
+FLAT = 0.01
+"""Improvement of the validation loss over the last quarter of a run below which it converged."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What the reserved labels say of the averaged weights."""
+
+    loss: float
+    energy_mae_mev: float
+    forces_mae_mev_a: float | None
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """One validation in a learning curve; `train_loss` is the mean since the one before."""
+
+    step: int
+    epoch: float
+    learning_rate: float
+    train_loss: float | None
+    validation_loss: float
+    validation_energy_mae_mev: float
+    validation_forces_mae_mev_per_a: float | None
+    elapsed_s: float
+    structures_per_second: float | None
+
+
+@dataclass
+class Progress:
+    """All that a run needs to go on as if never interrupted; always taken at a validation.
+
+    Attributes
+    ----------
+    weights, average, best
+        Tensors of the trainable parameters: current, moving average, best moving average.
+    optimizer
+        Adam's moments, per parameter.
+    """
+
+    weights: list[Tensor]
+    average: list[Tensor]
+    best: list[Tensor]
+    optimizer: list[dict[str, Tensor]]
+    step: int = 0
+    best_step: int = 0
+    best_loss: float = float("inf")
+    stale: int = 0
+    elapsed_s: float = 0.0
+    curve: list[CurvePoint] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended; the network holds the best averaged weights."""
+
+    stop_reason: StopReason
+    converged: bool
+    steps: int
+    best_step: int
+    best_loss: float
+    samples_seen: int
+    train_time_s: float
+    curve: list[CurvePoint]
+
+
+class Trainer:
+    """Trains the given parameters of a network on batches, from a `Progress` or from the start.
+
+    Every strategy trains until its validation loss stops improving, under the same cap of steps.
+    Validation, reports and children use the moving average of the weights at its best validation.
+
+    Parameters
+    ----------
+    network
+        Trained in place.
+    parameters
+        The trainable ones.
+    settings
+        Hyperparameters.
+    energy_scale_ev
+        Multiplies the network's output.
+    forces
+        Whether any label has forces: without, no second derivative is taken.
+    batch
+        Step (0-based) → labelled batch; a function of the step alone, so that resuming replays it.
+    n_samples
+        Labelled structures in an epoch.
+    validate
+        Scores the network as it stands.
+    """
+
+    def __init__(
+        self,
+        network: HeadedModel,
+        parameters: Sequence[nn.Parameter],
+        settings: Hyperparameters,
+        *,
+        energy_scale_ev: float,
+        forces: bool,
+        batch: Callable[[int], Batch],
+        n_samples: int,
+        validate: Callable[[], Validation],
+    ) -> None:
+        self.network = network
+        self.parameters: list[Tensor] = list(parameters)
+        self.settings = settings
+        self.energy_scale_ev = energy_scale_ev
+        self.forces = forces
+        self.batch = batch
+        self.n_samples = n_samples
+        self.batch_size = min(settings.batch_size, n_samples)
+        self.validate = validate
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=1.0, weight_decay=settings.weight_decay, fused=True
+        )
+
+    def run(
+        self,
+        progress: Progress | None,
+        *,
+        save: Callable[[Progress], None],
+        save_every_s: float,
+    ) -> Outcome:
+        """Train to the end, calling `save` at validations at least `save_every_s` seconds apart."""
+        now = self._restored(progress) if progress else self._started()
+        began = saved = time.perf_counter()
+        before_s = now.elapsed_s
+        stop = self._stop(now)
+        while stop is None:
+            mean_loss = self._train_until_validation(now)
+            now.elapsed_s = before_s + time.perf_counter() - began
+            self._record(now, mean_loss)
+            stop = self._stop(now)
+            if stop is None and time.perf_counter() - saved >= save_every_s:
+                save(self._snapshot(now))
+                saved = time.perf_counter()
+        _load(self.parameters, now.best)
+        return Outcome(
+            stop_reason=stop,
+            converged=stop == "plateau" or (stop == "cap" and _flat(now)),
+            steps=now.step,
+            best_step=now.best_step,
+            best_loss=now.best_loss,
+            samples_seen=now.step * self.batch_size,
+            train_time_s=before_s + time.perf_counter() - began,
+            curve=now.curve,
+        )
+
+    def _started(self) -> Progress:
+        weights = [p.detach().clone() for p in self.parameters]
+        progress = Progress(
+            weights=weights,
+            average=[w.clone() for w in weights],
+            best=[w.clone() for w in weights],
+            optimizer=[],
+        )
+        self._record(progress, mean_loss=None)
+        return progress
+
+    def _restored(self, progress: Progress) -> Progress:
+        _load(self.parameters, progress.weights)
+        for parameter, moments in zip(self.parameters, progress.optimizer, strict=True):
+            self.optimizer.state[parameter] = {k: v.clone() for k, v in moments.items()}
+        return progress
+
+    def _snapshot(self, progress: Progress) -> Progress:
+        progress.weights = [p.detach().clone() for p in self.parameters]
+        progress.optimizer = [dict(self.optimizer.state[p]) for p in self.parameters]
+        return progress
+
+    def _train_until_validation(self, progress: Progress) -> float:
+        """Step to the next validation; the mean training loss on the way."""
+        every = self.settings.validate_every
+        end = min(self.settings.max_steps, (progress.step // every + 1) * every)
+        steps = end - progress.step
+        total = torch.zeros((), dtype=torch.float64, device=self.parameters[0].device)
+        while progress.step < end:
+            total += self._step(progress.step)
+            with torch.no_grad():
+                towards = 1 - ema_decay(progress.step, self.settings)
+                torch._foreach_lerp_(progress.average, self.parameters, towards)
+            progress.step += 1
+        return float(total) / steps
+
+    def _step(self, step: int) -> Tensor:
+        batch = self.batch(step)
+        if self.forces:
+            energy, forces = energy_and_forces(self.network, batch, create_graph=True)
+            value = loss(
+                energy * self.energy_scale_ev, forces * self.energy_scale_ev, batch, self.settings
+            )
+        else:
+            value = loss(self.network(batch) * self.energy_scale_ev, None, batch, self.settings)
+        self.optimizer.zero_grad()
+        value.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.parameters, self.settings.max_gradient_norm)
+        self.optimizer.param_groups[0]["lr"] = learning_rate(step, self.settings)
+        self.optimizer.step()
+        return value.detach()
+
+    def _record(self, progress: Progress, mean_loss: float | None) -> None:
+        with _swapped(self.parameters, progress.average):
+            score = self.validate()
+        seen = progress.step * self.batch_size
+        progress.curve.append(
+            CurvePoint(
+                step=progress.step,
+                epoch=seen / self.n_samples,
+                learning_rate=learning_rate(progress.step, self.settings),
+                train_loss=mean_loss,
+                validation_loss=score.loss,
+                validation_energy_mae_mev=score.energy_mae_mev,
+                validation_forces_mae_mev_per_a=score.forces_mae_mev_a,
+                elapsed_s=progress.elapsed_s,
+                structures_per_second=seen / progress.elapsed_s if progress.elapsed_s else None,
+            )
+        )
+        if score.loss < progress.best_loss:
+            progress.best_loss, progress.best_step, progress.stale = score.loss, progress.step, 0
+            progress.best = [tensor.clone() for tensor in progress.average]
+        else:
+            progress.stale += 1
+
+    def _stop(self, progress: Progress) -> StopReason | None:
+        last = progress.curve[-1]
+        losses = [last.validation_loss, 0.0 if last.train_loss is None else last.train_loss]
+        if not all(abs(value) < float("inf") for value in losses):
+            return "diverged"
+        if progress.stale >= self.settings.patience:
+            return "plateau"
+        return "cap" if progress.step >= self.settings.max_steps else None
+
+
+def _flat(progress: Progress) -> bool:
+    """Whether the best validation loss hardly fell over the last quarter of the steps."""
+    early = [c.validation_loss for c in progress.curve if c.step <= 0.75 * progress.step]
+    return min(early) - progress.best_loss <= FLAT * min(early)
+
+
+def _load(parameters: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    with torch.no_grad():
+        for parameter, value in zip(parameters, values, strict=True):
+            parameter.copy_(value)
+
+
+@contextlib.contextmanager
+def _swapped(parameters: Sequence[Tensor], values: Sequence[Tensor]) -> Iterator[None]:
+    kept = [p.detach().clone() for p in parameters]
+    _load(parameters, values)
+    try:
+        yield
+    finally:
+        _load(parameters, kept)

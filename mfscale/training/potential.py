@@ -1,0 +1,106 @@
+"""A potential: a network with everything that turns its output into energies and forces."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from mfscale.models.build import build
+from mfscale.models.headed import HeadedModel
+from mfscale.study import Model
+from mfscale.training.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class HeadScale:
+    """What a head's readout is measured from.
+
+    Attributes
+    ----------
+    method
+        Whose labels the head learned.
+    offsets_ev
+        (n_elements,) float64, in the order of the potential's elements.
+    """
+
+    method: str
+    offsets_ev: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Potential:
+    """E(structure; head) = scale · network + Σ over atoms of the head's element offset.
+
+    Totals are float64 even where the network is float32, in which 4,000 eV resolve 0.5 meV.
+
+    Attributes
+    ----------
+    network
+        The weights; training changes them in place.
+    spec
+        What `network` was built from.
+    elements
+        Symbols in order of atomic number; a batch's ``species`` index into them.
+    heads
+        By name, in the order of ``network.heads``.
+    energy_scale_ev
+        Set at the root and inherited.
+    mean_neighbours
+        Likewise; normalises sums over neighbours.
+    """
+
+    network: HeadedModel
+    spec: Model
+    elements: tuple[str, ...]
+    heads: Mapping[str, HeadScale]
+    energy_scale_ev: float
+    mean_neighbours: float
+
+    def head_index(self, head: str) -> int:
+        """Position of `head`, as a batch's ``head`` wants it.
+
+        Raises
+        ------
+        TrainingError
+            If there is no such head; the message lists those there are.
+        """
+        if head not in self.heads:
+            raise TrainingError(f"this model has no head {head!r}; it has: {', '.join(self.heads)}")
+        return list(self.heads).index(head)
+
+
+def new_network(
+    spec: Model, elements: Sequence[str], heads: Sequence[str], seed: int
+) -> HeadedModel:
+    """A network of its own, with the initial weights that `seed` stands for."""
+    return build(
+        spec.architecture,
+        spec.settings,
+        elements=elements,
+        heads=heads,
+        dtype=torch_dtype(spec),
+        cutoff_a=spec.cutoff_a,
+        seed=seed,
+    )
+
+
+def kept_network(spec: Model, elements: Sequence[str], heads: Sequence[str]) -> HeadedModel:
+    """The one network of its kind that this process keeps; its weights may be any stage's.
+
+    Whoever asks loads weights into it before use: reloading takes a millisecond, rebuilding
+    hundreds, and a compiled network must not be built twice.
+    """
+    return _kept(spec.model_dump_json(), tuple(elements), tuple(heads))
+
+
+@lru_cache(maxsize=8)
+def _kept(spec: str, elements: tuple[str, ...], heads: tuple[str, ...]) -> HeadedModel:
+    return new_network(Model.model_validate_json(spec), elements, heads, seed=0)
+
+
+def torch_dtype(spec: Model) -> torch.dtype:
+    """The network's floating-point type."""
+    return {"float32": torch.float32, "float64": torch.float64}[spec.dtype]
