@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mfscale.scaling import Fit
 
 POWER, LINE = "power", "line"
@@ -19,7 +19,7 @@ class Question:
     """A law to fit: rows, columns, and what counts as independent."""
 
     law: str
-    frame: pd.DataFrame
+    frame: "pd.DataFrame"
     x: str
     y: str
     group: tuple[str, ...]
@@ -40,7 +40,7 @@ class Question:
         )
 
 
-def of_store(frame: pd.DataFrame, law: str, target: str) -> Question:
+def of_store(frame: "pd.DataFrame", law: str, target: str) -> Question:
     """Ask `law` of result rows, with the error of head `target` on its own test labels as y.
 
     ``power``: error against training labels of the head, a group for each pre-training.

@@ -31,12 +31,14 @@ def print_table(
 ) -> None:
     """Print rows; numbers to four digits, right-aligned; nothing where a value is missing."""
     rows = [list(row) for row in rows]
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         numeric = all(isinstance(row[index], (int, float)) or _missing(row[index]) for row in rows)
         table.add_column(str(column), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(show(value)) for value in row))
+    if title:
+        console.print(f"[bold]{title}[/]", soft_wrap=True)
     wide = Console(highlight=False, emoji=False, width=None if console.is_terminal else 400)
     wide.print(table)
 
@@ -45,11 +47,12 @@ def show(value: object) -> str:
     """A value as people read it."""
     if _missing(value):
         return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
-    return str(value)
+    plain = value.item() if hasattr(value, "item") else value
+    if isinstance(plain, bool):
+        return "yes" if plain else "no"
+    if isinstance(plain, float):
+        return f"{plain:.4g}" if abs(plain) < 1e4 else f"{plain:,.0f}"
+    return str(plain)
 
 
 def duration(seconds: float) -> str:

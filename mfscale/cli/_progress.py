@@ -33,7 +33,9 @@ def shown(total: int, *, quiet: bool) -> Iterator[Callable[[Progress], None]]:
     )
     with bar:
         task = bar.add_task("", total=total, state="starting workers")
-        yield lambda p: bar.update(task, completed=p.ended, state=describe(p))
+        yield lambda p: bar.update(
+            task, completed=p.ended, state=f"{p.running} running, {describe(p)}".rstrip(", ")
+        )
 
 
 class _Lines:
@@ -44,14 +46,14 @@ class _Lines:
 
     def __call__(self, progress: Progress) -> None:
         if progress.ended > max(self._ended, progress.cached):
-            stderr.print(f"{progress.ended}/{progress.total} stages, {describe(progress)}")
+            done = f"{progress.ended}/{progress.total} stages done"
+            stderr.print(f"{done}, {describe(progress)}".rstrip(", "), soft_wrap=True)
         self._ended = progress.ended
 
 
 def describe(progress: Progress) -> str:
-    """The state of a run in one line."""
-    parts = [f"{progress.running} running"]
-    parts += [
+    """What has gone wrong, how fast it goes, how long it will take."""
+    parts = [
         f"{count} {name}"
         for name, count in (
             ("diverged", progress.diverged),

@@ -44,6 +44,13 @@ ClusterOption = Annotated[
 LevelOption = Annotated[float, typer.Option("--level", help="Of the intervals.")]
 
 
+_SUMMARISED = {
+    _analysis.POWER: ("exponent", "exponent_low", "exponent_high", "amplitude", "reference"),
+    _analysis.LINE: ("slope", "slope_low", "slope_high", "intercept", "r_squared"),
+}
+"""Columns of the summary that fit on a screen; --json has all."""
+
+
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(fit)
@@ -187,7 +194,10 @@ def _print_fits(question: Question, fits: "list[Fit]") -> None:
         )
         console.print()
     if len(fits) > 1:
-        print_frame(summary(fits), title=f"{question.law} laws of {question.y}")
+        table = summary(fits)
+        kept = (*question.group, *_SUMMARISED[question.law], "n_rows", "n_clusters", "warnings")
+        title = f"{question.law} laws of {question.y} against {question.x}"
+        print_frame(table[list(kept)], title=title)
         console.print()
 
 

@@ -67,7 +67,8 @@ def plan(
     console.print(
         f"[bold]{graph.name}[/]: {graph.requests} steps make {len(graph.stages)} stages "
         f"({graph.requests - len(graph.stages)} shared); {len(graph.stages) - len(to_run)} are "
-        f"cached, {len(to_run)} will run"
+        f"cached, {len(to_run)} will run",
+        soft_wrap=True,
     )
     shown = list(graph.stages.values())[: None if everything else SHOWN]
     details = [_described(stage, graph, statuses, rates) for stage in shown]
@@ -236,7 +237,8 @@ def _report(graph: "StudyGraph", store: Path, summary: "Summary", *, json: bool)
         ran = "nothing to run"
     console.print(
         f"[bold]{graph.name}[/]: {ran}, {progress.cached} of {progress.total} were cached, in "
-        f"{duration(summary.wall_time_s)}; results are in {store}"
+        f"{duration(summary.wall_time_s)}; results are in {store}",
+        soft_wrap=True,
     )
     for ended in summary.unfinished:
         console.print(f"  {ended.stage_id} {ended.status}: {ended.reason}", soft_wrap=True)

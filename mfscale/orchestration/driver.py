@@ -22,6 +22,7 @@ CRASHES = 2
 """How often a stage whose worker dies is started again, from its last checkpoint."""
 
 _QUIET = {
+    "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_AUTH_MODE": "token",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -152,7 +153,7 @@ class _Campaign:
         """Configure the trial of a stage that starts now."""
         if self._first_start is None:
             self._first_start = time.perf_counter()
-        self._tell(running=len(self.schedule.running))
+        self._tell()
         return {
             worker.STAGE: self.graph.stages[stage_id].model_dump_json(),
             worker.ATTEMPT: self.store.next_attempt(stage_id),
@@ -173,11 +174,11 @@ class _Campaign:
         else:
             self.unfinished.append(Ended(stage_id, status, result["reason"]))
         count = getattr(self.progress, status) + 1
-        self._tell(**{status: count}, running=len(self.schedule.running) - 1)
+        self.progress = replace(self.progress, **{status: count})
         return status
 
     def skipped(self, skips: list[Skip]) -> None:
-        """Take note of stages that cannot run."""
+        """Take note of stages that cannot run any more, now that one has ended."""
         self._skip(skips)
         self._tell()
 
@@ -202,13 +203,18 @@ class _Campaign:
             }
         )
 
-    def _tell(self, **changes: int) -> None:
+    def _tell(self) -> None:
         rate = left = None
         if self._samples and self._first_start is not None:
             rate = self._samples / (time.perf_counter() - self._first_start)
             slower = self._spent_s / self._expected_s
             left = slower * sum(self._seconds[s] for s in self._left) / self.slots
-        self.progress = replace(self.progress, structures_per_second=rate, left_s=left, **changes)
+        self.progress = replace(
+            self.progress,
+            running=len(self.schedule.running),
+            structures_per_second=rate,
+            left_s=left,
+        )
         self.on_progress(self.progress)
 
 

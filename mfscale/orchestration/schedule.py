@@ -45,7 +45,9 @@ class Schedule:
             if parent is not None:
                 self._children[parent].append(stage)
         self._parents = dict(parents)
-        self._behind = _work_behind(self._parents, weight)
+        # A stage that is done needs nothing of its parent, so no work waits there.
+        needed = {stage: None if stage in done else parent for stage, parent in parents.items()}
+        self._behind = _work_behind(needed, weight)
         self._waiting = {stage for stage in parents if stage not in done}
         self._ready: deque[str] = deque()
         self.running: set[str] = set()
@@ -70,7 +72,7 @@ class Schedule:
         self.running.discard(stage)
         if status not in DONE:
             return self._skip_below(stage, status)
-        self._release([c for c in self._children[stage] if c in self._waiting])
+        self._release(self._waiting_children(stage))
         return []
 
     def exclude(self, stage: str, status: str) -> list[Skip]:
@@ -82,14 +84,17 @@ class Schedule:
 
     def _skip_below(self, stage: str, status: str) -> list[Skip]:
         skipped = []
-        below = deque((child, stage) for child in self._children[stage] if child in self._waiting)
+        below = deque((child, stage) for child in self._waiting_children(stage))
         while below:
             child, parent = below.popleft()
             self._waiting.discard(child)
             how = status if parent == stage else "was skipped"
             skipped.append(Skip(child, f"the stage it starts from, {parent}, {how}"))
-            below.extend((grandchild, child) for grandchild in self._children[child])
+            below.extend((below_it, child) for below_it in self._waiting_children(child))
         return skipped
+
+    def _waiting_children(self, stage: str) -> list[str]:
+        return [child for child in self._children[stage] if child in self._waiting]
 
     def _release(self, stages: Sequence[str]) -> None:
         self._waiting.difference_update(stages)

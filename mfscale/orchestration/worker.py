@@ -1,6 +1,7 @@
 """What runs in a Ray worker: one stage after another, in a process that keeps its models."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -12,6 +13,7 @@ import pyarrow as pa
 from mfscale.results import CURVE_SCHEMA, ERRORS_SCHEMA, Store
 from mfscale.study import Stage
 
+LOGGER = logging.getLogger("mfscale")
 STAGE, STORE, ATTEMPT, THREADS, GPU, SAVE_EVERY = (
     "stage",
     "store",
@@ -36,10 +38,11 @@ def run_trial(config: dict[str, Any]) -> None:
     attempt = config[ATTEMPT]
     log = store.log_path(stage.id, attempt)
     with _logging_to(log):
+        LOGGER.info("stage %s, attempt %d, in process %d", stage.id, attempt, os.getpid())
         try:
             report = _train(stage, store, config)
         except Exception as error:
-            logging.getLogger("mfscale").exception("stage %s failed", stage.id)
+            LOGGER.exception("stage %s failed", stage.id)
             reason = f"{type(error).__name__}: {error}"
             store.publish(
                 {
@@ -90,6 +93,7 @@ def _logging_to(path: Path) -> Iterator[None]:
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     logging.captureWarnings(capture=True)
+    LOGGER.setLevel(logging.INFO)
     root.addHandler(handler)
     try:
         yield

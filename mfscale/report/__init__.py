@@ -2,12 +2,12 @@
 
 from mfscale.report.errors import ReportError
 from mfscale.report.laws import error_against_labels, fine_tuned_against_pretrained
-from mfscale.report.naming import column_name, group_names
+from mfscale.report.naming import column_label, group_names
 from mfscale.report.save import save
 
 __all__ = [
     "ReportError",
-    "column_name",
+    "column_label",
     "error_against_labels",
     "fine_tuned_against_pretrained",
     "group_names",

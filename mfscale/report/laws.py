@@ -1,22 +1,21 @@
 """Figures of fitted laws: every run a point, each law a line with its band, a table of slopes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from mfscale.report.errors import ReportError
-from mfscale.report.naming import column_name, group_names
-from mfscale.report.panel import Entry, draw_table, table_height_in
+from mfscale.report.naming import column_label
+from mfscale.report.panel import draw_panel, panel_height_in
+from mfscale.report.selection import DrawnLaw, drawn_laws
 from mfscale.report.style import (
-    MARKERS,
-    NEUTRAL,
     SETTINGS,
     WIDTH_IN,
     log_ticks,
-    ordered_colours,
+    minor_log_ticks,
+    sizes_as_ticks,
     tick_labels,
 )
 from mfscale.scaling import Fit
@@ -26,12 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _AXES_HEIGHT_IN, _TOP_IN, _BOTTOM_IN, _LEFT_IN, _RIGHT_IN = 2.3, 0.08, 0.45, 0.55, 0.1
-_BEYOND_DECADES = 0.12  # how far a law is drawn, dashed, beyond its data
-
-
-class _Style(NamedTuple):
-    colour: str
-    marker: str
+_BEYOND = 10**0.12  # the factor by which a law is drawn, dashed, beyond its data
+_MARGIN = 10**0.03
 
 
 def error_against_labels(
@@ -40,7 +35,7 @@ def error_against_labels(
     *,
     x: str,
     y: str,
-    group: str,
+    group: Sequence[str] | str = "pretraining",
     x_label: str | None = None,
     y_label: str | None = None,
 ) -> "Figure":
@@ -49,25 +44,28 @@ def error_against_labels(
     Parameters
     ----------
     frame, fits
-        The table, and the power laws fitted to it by group.
+        The table, and the ``power`` laws fitted to it by group.
     x, y, group
-        Columns: labels, error, pre-training.
+        Columns: labels, error, pre-training (and whatever else parts the groups).
     x_label, y_label
         Instead of the names that the columns suggest.
 
     Returns
     -------
     Figure
-        Both axes logarithmic. Solid lines lie inside the data, dashed ones beyond; bands are the
-        interval of the law, and with a single law the lighter band is that of a new run. Below
-        are the exponents with intervals, numbers of runs and checkpoints, and all warnings.
+        Both axes logarithmic. Solid lines lie inside the data, dashed ones beyond. Bands are the
+        interval of the law, left out where they span more than a factor of four; with a single
+        law a lighter band is the interval of a new run. Below are the exponents with intervals,
+        the numbers of runs and of independent clusters, and every warning of the fits. A law that
+        its data did not determine has points and no line.
 
     Raises
     ------
     ReportError
-        If there is nothing to draw, or the laws were fitted to something else.
+        If there is nothing to draw, or the fits are of another law, table or columns.
     """
-    return _laws(_Request(frame, fits, x, y, group), "exponent β", "exponent", x_label, y_label)
+    laws = drawn_laws(frame, fits, "power", x, y, _columns(group))
+    return _figure(laws, "exponent", "exponent β", x_label, y_label)
 
 
 def fine_tuned_against_pretrained(
@@ -76,153 +74,107 @@ def fine_tuned_against_pretrained(
     *,
     x: str,
     y: str,
-    group: str,
+    group: Sequence[str] | str = "cc_size",
     x_label: str | None = None,
     y_label: str | None = None,
 ) -> "Figure":
     """Draw the fine-tuned against the pre-trained error, one line per fine-tuning size.
 
-    Like `error_against_labels`, for the log-log lines of the law ``line``.
+    Like `error_against_labels`, but for laws of the kind ``line``.
     """
-    return _laws(_Request(frame, fits, x, y, group), "slope b", "slope", x_label, y_label)
+    laws = drawn_laws(frame, fits, "line", x, y, _columns(group))
+    return _figure(laws, "slope", "slope b", x_label, y_label)
 
 
-@dataclass(frozen=True)
-class _Request:
-    """What to draw, checked: fits of these columns, in the order and under the names shown."""
-
-    frame: pd.DataFrame
-    fits: Sequence[Fit]
-    x: str
-    y: str
-    group: str
-
-    def __post_init__(self) -> None:
-        if not self.fits:
-            raise ReportError("there is no fitted law to draw; fit one first")
-        for column in (self.x, self.y, self.group):
-            if column not in self.frame.columns:
-                raise ReportError(f"the table has no column {column!r}")
-        for fit in self.fits:
-            if (fit.x, fit.y, tuple(fit.group)) != (self.x, self.y, (self.group,)):
-                raise ReportError(
-                    f"the laws are of {fit.y} against {fit.x} by {', '.join(fit.group) or 'nothing'}, "
-                    f"the figure of {self.y} against {self.x} by {self.group}; fit those columns"
-                )
-
-    def ordered(self) -> list[Fit]:
-        """Fits in the order shown: the group without pre-training first."""
-        return sorted(self.fits, key=lambda fit: fit.group[self.group] != "none")
-
-    def points(self, fit: Fit) -> pd.DataFrame:
-        """The rows that `fit` rests on, as columns x and y."""
-        value = fit.group[self.group]
-        column = self.frame[self.group]
-        rows = self.frame[column.isna() if value is None else column == value]
-        points = pd.DataFrame({"x": rows[self.x], "y": rows[self.y]}).astype(float)
-        usable = (np.isfinite(points) & (points > 0)).all(axis=1)
-        if fit.cluster is not None:
-            usable &= rows[fit.cluster].notna()
-        if int(usable.sum()) != fit.n_rows:
-            raise ReportError(
-                f"the law of {self.group} = {value} rests on {fit.n_rows} rows, the table has "
-                f"{int(usable.sum())}; fit the table that is drawn"
-            )
-        return points[usable]
+def _columns(group: Sequence[str] | str) -> list[str]:
+    return [group] if isinstance(group, str) else list(group)
 
 
-def _laws(
-    request: _Request, heading: str, parameter: str, x_label: str | None, y_label: str | None
+def _figure(
+    laws: Sequence[DrawnLaw], parameter: str, heading: str, x_label: str | None, y_label: str | None
 ) -> "Figure":
-    import matplotlib as mpl  # noqa: PLC0415 - drawing alone needs it
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    if not any(len(law.x) for law in laws):
+        raise ReportError("no row has a usable x and y; there is nothing to draw")
+    import matplotlib as mpl  # noqa: PLC0415 - half a second to import; drawing alone needs it
+    from matplotlib.figure import Figure  # noqa: PLC0415 - as above
 
-    fits = request.ordered()
-    names = group_names(request.group, [fit.group[request.group] for fit in fits])
-    styles = _styles(fits, request.group)
-    entries = [
-        Entry.of(fit, name, parameter, style.colour, style.marker)
-        for fit, name, style in zip(fits, names, styles, strict=True)
-    ]
     with mpl.rc_context(SETTINGS):
-        table_in = table_height_in(entries, fits)
-        height = _TOP_IN + _AXES_HEIGHT_IN + _BOTTOM_IN + table_in
+        panel_in = panel_height_in(laws)
+        height = _TOP_IN + _AXES_HEIGHT_IN + _BOTTOM_IN + panel_in
         figure = Figure(figsize=(WIDTH_IN, height))
         axes = figure.add_axes(
             (
                 _LEFT_IN / WIDTH_IN,
-                (table_in + _BOTTOM_IN) / height,
+                (panel_in + _BOTTOM_IN) / height,
                 1 - (_LEFT_IN + _RIGHT_IN) / WIDTH_IN,
                 _AXES_HEIGHT_IN / height,
             )
         )
         axes.set(xscale="log", yscale="log")
-        for fit, name, style in zip(fits, names, styles, strict=True):
-            _draw(axes, fit, request.points(fit), name, style, alone=len(fits) == 1)
-        _finish(axes, [request.points(fit) for fit in fits])
-        axes.set_xlabel(x_label or column_name(request.x), labelpad=2)
-        axes.set_ylabel(y_label or column_name(request.y), labelpad=2)
-        titles = (column_name(request.group), heading)
-        draw_table(figure, table_in, titles, entries, fits)
+        for law in laws:
+            _draw_runs(axes, law)
+            if law.fit.determined:
+                _draw_law(axes, law, alone=len(laws) == 1)
+        _set_limits(axes, laws)
+        axes.set_xlabel(x_label or column_label(laws[0].fit.x), labelpad=2)
+        axes.set_ylabel(y_label or column_label(laws[0].fit.y), labelpad=2)
+        draw_panel(figure, panel_in, laws, parameter, heading)
     return figure
 
 
-def _styles(fits: Sequence[Fit], group: str) -> list[_Style]:
-    colours = iter(ordered_colours(sum(fit.group[group] != "none" for fit in fits)))
-    return [
-        _Style(NEUTRAL if fit.group[group] == "none" else next(colours), MARKERS[i % len(MARKERS)])
-        for i, fit in enumerate(fits)
-    ]
-
-
-def _draw(
-    axes: "Axes", fit: Fit, points: pd.DataFrame, name: str, style: _Style, *, alone: bool
-) -> None:
+def _draw_runs(axes: "Axes", law: DrawnLaw) -> None:
     axes.scatter(
-        points["x"],
-        points["y"],
+        law.x,
+        law.y,
         s=11,
-        marker=style.marker,
+        marker=law.marker,
         facecolors="white",
-        edgecolors=style.colour,
+        edgecolors=law.colour,
         linewidths=0.8,
         zorder=3,
-        label=name,
-        gid=f"runs {name}",
+        gid=f"runs: {law.name}",
     )
-    if np.isnan(fit.line.slope):
-        return
+
+
+def _draw_law(axes: "Axes", law: DrawnLaw, *, alone: bool) -> None:
+    fit, colour = law.fit, law.colour
     low, high = fit.x_range
-    reach = 10**_BEYOND_DECADES
-    inside = fit.predict(np.geomspace(low, high, 60))
-    below, above = fit.predict([low / reach, low]), fit.predict([high, high * reach])
-    axes.plot(inside["x"], inside["median"], color=style.colour, gid=f"law {name}")
-    for beyond in (below, above):
-        axes.plot(
-            beyond["x"], beyond["median"], "--", color=style.colour, gid=f"extrapolation {name}"
-        )
-    whole = fit.predict(np.geomspace(low / reach, high * reach, 90))
-    band = {"color": style.colour, "linewidth": 0, "zorder": 1}
-    axes.fill_between(whole["x"], whole["mean_low"], whole["mean_high"], alpha=0.16, **band)
-    if alone:
+    for a, b, style, kind in (
+        (low, high, "-", "law"),
+        (low / _BEYOND, low, "--", "beyond"),
+        (high, high * _BEYOND, "--", "beyond"),
+    ):
+        part = fit.predict([a, b])
+        axes.plot(part["x"], part["median"], style, color=colour, gid=f"{kind}: {law.name}")
+    if law.band_is_too_wide():
+        return
+    whole = fit.predict(np.geomspace(low / _BEYOND, high * _BEYOND, 90))
+    bands = [("mean", 0.16), ("new_run", 0.08)] if alone else [("mean", 0.16)]
+    for band, alpha in bands:
         axes.fill_between(
-            whole["x"], whole["new_run_low"], whole["new_run_high"], alpha=0.08, **band
+            whole["x"],
+            whole[f"{band}_low"],
+            whole[f"{band}_high"],
+            color=colour,
+            alpha=alpha,
+            linewidth=0,
+            zorder=1,
         )
 
 
-def _finish(axes: "Axes", points: list[pd.DataFrame]) -> None:
-    """Limits from the runs and lines, so that a wide band cannot squeeze them; plain ticks."""
-    drawn = pd.concat(points)
-    if drawn.empty:
-        raise ReportError("no row has a usable x and y; there is nothing to draw")
-    lines = [line.get_ydata() for line in axes.get_lines()]
-    heights = np.concatenate([drawn["y"].to_numpy(), *(np.asarray(line, float) for line in lines)])
-    low, high = float(np.min(heights)), float(np.max(heights))
-    margin = max((high / low) ** 0.06, 1.05)
-    axes.set_ylim(low / margin, high * margin)
-    widest = 10 ** (_BEYOND_DECADES + 0.03)
-    axes.set_xlim(float(drawn["x"].min()) / widest, float(drawn["x"].max()) * widest)
-    for axis, limits in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
-        ticks = log_ticks(*limits)
-        axis.set_ticks(ticks, tick_labels(ticks))
-        axis.set_ticks([], minor=True)
+def _set_limits(axes: "Axes", laws: Sequence[DrawnLaw]) -> None:
+    """Limits from the runs and lines alone, so that a wide band cannot squeeze them."""
+    x = np.concatenate([law.x for law in laws])
+    lines = [np.asarray(line.get_ydata(), dtype=float) for line in axes.get_lines()]
+    y = np.concatenate([*(law.y for law in laws), *lines])
+    room = max(float(y.max() / y.min()) ** 0.06, 1.05)
+    axes.set_xlim(x.min() / _BEYOND / _MARGIN, x.max() * _BEYOND * _MARGIN)
+    axes.set_ylim(y.min() / room, y.max() * room)
+    for axis, limits, ticks in (
+        (axes.xaxis, axes.get_xlim(), sizes_as_ticks(x.tolist())),
+        (axes.yaxis, axes.get_ylim(), None),
+    ):
+        major = ticks or log_ticks(*limits)
+        minor = [tick for tick in minor_log_ticks(*limits) if not np.isclose(tick, major).any()]
+        axis.set_ticks(major, tick_labels(major))
+        axis.set_ticks(minor, [""] * len(minor), minor=True)

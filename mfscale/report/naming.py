@@ -8,9 +8,12 @@ from mfscale.scaling.rows import Scalar
 
 _METHODS = {"xtb": "xTB", "dft": "DFT", "cc": "CC"}
 _UNITS = {"mev": "meV", "mev_per_atom": "meV/atom", "mev_per_a": "meV/Å"}
+_LABELS_COLUMNS = ("pretraining", "pretraining_kind", "labels")
 _NAMES = {
     "root_id": "pre-trained checkpoint",
     "pretraining": "pre-training",
+    "pretraining_kind": "pre-training",
+    "size": "model size",
     "n_parameters": "parameters",
 }
 _MOMENTS = {"": "", "start_": " before training", "baseline_": " of the offsets alone"}
@@ -22,10 +25,12 @@ _ERROR = re.compile(
     r"(?P<quantity>energy|forces)_(?P<metric>mae|rmse)_(?P<unit>mev|mev_per_atom|mev_per_a)"
 )
 _SIZE = re.compile(r"(?P<parent>parent_)?(?P<method>[a-z0-9-]+)_size")
-_LABELLED_SET = re.compile(r"(?P<head>[^:]+):(?P<subset>[^:]+):(?P<size>\d+)(?P<forces>\+forces)?")
+_LABELLED_SET = re.compile(
+    r"(?P<head>[\w-]+):(?P<subset>[\w-]+)(?::(?P<size>\d+))?(?P<forces>\+forces)?"
+)
 
 
-def column_name(column: str) -> str:
+def column_label(column: str) -> str:
     """A column as people say it, with its unit; an unknown column keeps its name."""
     if column in _NAMES:
         return _NAMES[column]
@@ -47,33 +52,35 @@ def column_name(column: str) -> str:
 
 
 def group_names(column: str, values: Sequence[Scalar]) -> list[str]:
-    """Values of a group column as people say them, all different.
+    """Values of a group column as people say them; different values get different names.
 
     ``dft:b:100+forces`` is "DFT 100"; where that would name two groups, the subset and the forces
     are told as well.
     """
-    short = [_group_name(column, value, full=False) for value in values]
-    repeated = {name for name, count in Counter(short).items() if count > 1}
+    short = {value: _group_name(column, value, full=False) for value in values}
+    repeated = {name for name, count in Counter(short.values()).items() if count > 1}
     return [
-        _group_name(column, value, full=True) if name in repeated else name
-        for name, value in zip(short, values, strict=True)
+        _group_name(column, value, full=True) if short[value] in repeated else short[value]
+        for value in values
     ]
 
 
 def _group_name(column: str, value: Scalar, *, full: bool) -> str:
     if value is None:
         return "missing"
-    if value == "none" and column == "pretraining":
-        return "none (direct)"
     if isinstance(value, float) and value.is_integer():
         value = int(value)
+    if column not in _LABELS_COLUMNS:
+        return str(value)
+    if value == "none":
+        return "none (direct)"
     return _LABELLED_SET.sub(lambda found: _labelled_set(found, full=full), str(value)).replace(
         " > ", " → "
     )
 
 
 def _labelled_set(found: re.Match[str], *, full: bool) -> str:
-    name = f"{_method(found['head'])} {found['size']}"
+    name = " ".join(filter(None, (_method(found["head"]), found["size"])))
     if not full:
         return name
     return f"{name} ({found['subset']}{', forces' if found['forces'] else ', no forces'})"

@@ -2,107 +2,114 @@
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import isnan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mfscale.report.naming import column_name
+from mfscale.report.naming import column_label
+from mfscale.report.selection import WIDEST_BAND, DrawnLaw
 from mfscale.report.style import WIDTH_IN
-from mfscale.scaling import Fit
+from mfscale.scaling import Parameter
 from mfscale.scaling.text import interval, number, percent
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _ROW_IN, _NOTE_IN, _GAP_IN, _MARGIN_IN = 0.135, 0.105, 0.07, 0.06
-_SIZE, _NOTE_SIZE = 6.5, 5.5
-_LEFT_IN, _NAME_IN, _SLOPE_IN, _RUNS_IN, _CHECKPOINTS_IN = 0.1, 0.4, 1.62, 2.8, 3.4
-_NAME_CHARACTERS, _NOTE_CHARACTERS = 22, 80
+_LEFT_IN, _NAME_IN, _SLOPE_IN, _RUNS_IN, _INDEPENDENT_IN = 0.1, 0.4, 1.36, 2.7, 3.4
+_NAME_CHARACTERS, _NOTE_CHARACTERS = 17, 80
+_CELL: dict[str, Any] = {"fontsize": 6.5, "va": "center"}
+_NOTE: dict[str, Any] = {"fontsize": 5.5, "va": "center", "color": "#333333"}
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One law in the table: its name in lines, its look, and its cells."""
-
-    lines: list[str]
-    colour: str
-    marker: str
-    slope: str
-    runs: str
-    clusters: str
-
-    @classmethod
-    def of(cls, fit: Fit, name: str, parameter: str, colour: str, marker: str) -> "Entry":
-        """Describe `fit` by one of its parameters."""
-        found = fit.parameters[parameter]
-        slope = "not determined"
-        if not isnan(found.estimate):
-            slope = f"{number(found.estimate)} ({interval(found.low, found.high)})"
-        lines = textwrap.wrap(name, _NAME_CHARACTERS) or [name]
-        return cls(lines, colour, marker, slope, str(fit.n_rows), str(fit.n_clusters))
-
-
-def table_height_in(entries: Sequence[Entry], fits: Sequence[Fit]) -> float:
+def panel_height_in(laws: Sequence[DrawnLaw]) -> float:
     """Inches that the panel takes."""
-    rows = 1 + sum(len(entry.lines) for entry in entries)
-    return rows * _ROW_IN + _GAP_IN + len(_notes(entries, fits)) * _NOTE_IN + _MARGIN_IN
+    rows = len(_title(laws)) + sum(len(_lines(law.name)) for law in laws)
+    return rows * _ROW_IN + _GAP_IN + len(_notes(laws)) * _NOTE_IN + _MARGIN_IN
 
 
-def draw_table(
-    figure: "Figure",
-    height_in: float,
-    titles: tuple[str, str],
-    entries: Sequence[Entry],
-    fits: Sequence[Fit],
+def draw_panel(
+    figure: "Figure", height_in: float, laws: Sequence[DrawnLaw], parameter: str, heading: str
 ) -> None:
-    """Draw the panel into the lowest `height_in` inches of `figure`.
-
-    `titles` are those of the groups and of the slopes.
-    """
+    """Draw the panel into the lowest `height_in` inches; `heading` titles the `parameter`."""
     axes = figure.add_axes((0, 0, 1, height_in / figure.get_figheight()))
     axes.set(xlim=(0, WIDTH_IN), ylim=(0, height_in))
     axes.set_axis_off()
     y = height_in - _ROW_IN / 2
-    style = {"fontsize": _SIZE, "va": "center"}
-    level = percent(fits[0].level)
-    axes.text(_LEFT_IN, y, titles[0], weight="bold", **style)
-    axes.text(_SLOPE_IN, y, f"{titles[1]} ({level})", weight="bold", **style)
-    axes.text(_RUNS_IN, y, "runs", weight="bold", ha="right", **style)
-    axes.text(_CHECKPOINTS_IN, y, "independent", weight="bold", ha="right", **style)
-    for entry in entries:
-        y -= _ROW_IN
-        axes.plot([_LEFT_IN, _LEFT_IN + 0.22], [y, y], color=entry.colour)
-        axes.plot(
+    level = percent(laws[0].fit.level)
+    header = (f"{heading} ({level})", "runs", "independent")
+    _draw_row(axes, y, _LEFT_IN, _title(laws), header, weight="bold")
+    y -= _ROW_IN * len(_title(laws))
+    for law in laws:
+        axes.plot([_LEFT_IN, _LEFT_IN + 0.22], [y, y], color=law.colour)
+        axes.scatter(
             [_LEFT_IN + 0.11],
             [y],
-            entry.marker,
-            color=entry.colour,
-            markersize=3.3,
-            markerfacecolor="white",
-            markeredgewidth=0.8,
+            s=11,
+            marker=law.marker,
+            facecolors="white",
+            edgecolors=law.colour,
+            linewidths=0.8,
+            zorder=3,
         )
-        axes.text(_SLOPE_IN, y, entry.slope, **style)
-        axes.text(_RUNS_IN, y, entry.runs, ha="right", **style)
-        axes.text(_CHECKPOINTS_IN, y, entry.clusters, ha="right", **style)
-        for i, line in enumerate(entry.lines):
-            y -= _ROW_IN if i else 0
-            axes.text(_NAME_IN, y, line, **style)
-    y -= _ROW_IN / 2 + _GAP_IN + _NOTE_IN / 2
-    for note in _notes(entries, fits):
-        axes.text(_LEFT_IN, y, note, fontsize=_NOTE_SIZE, va="center", color="#333333")
+        found = law.fit.parameters[parameter]
+        cells = (_with_interval(found), str(law.fit.n_rows), str(law.fit.n_clusters))
+        _draw_row(axes, y, _NAME_IN, _lines(law.name), cells)
+        y -= _ROW_IN * len(_lines(law.name))
+    y += (_ROW_IN - _NOTE_IN) / 2 - _GAP_IN
+    for note in _notes(laws):
+        axes.text(_LEFT_IN, y, note, **_NOTE)
         y -= _NOTE_IN
 
 
-def _notes(entries: Sequence[Entry], fits: Sequence[Fit]) -> list[str]:
-    bands = "Bands: interval of the law"
-    bands += " (dark) and of a new run (light)." if len(fits) == 1 else "."
+def _draw_row(
+    axes: "Axes",
+    y: float,
+    name_in: float,
+    name: list[str],
+    cells: tuple[str, str, str],
+    weight: str = "normal",
+) -> None:
+    for i, line in enumerate(name):
+        axes.text(name_in, y - i * _ROW_IN, line, weight=weight, **_CELL)
+    slope, runs, independent = cells
+    axes.text(_SLOPE_IN, y, slope, weight=weight, **_CELL)
+    axes.text(_RUNS_IN, y, runs, weight=weight, ha="right", **_CELL)
+    axes.text(_INDEPENDENT_IN, y, independent, weight=weight, ha="right", **_CELL)
+
+
+def _with_interval(found: Parameter) -> str:
+    if isnan(found.estimate):
+        return "not determined"
+    if isnan(found.low):
+        return f"{number(found.estimate)} (unknown)"
+    return f"{number(found.estimate)} ({interval(found.low, found.high)})"
+
+
+def _title(laws: Sequence[DrawnLaw]) -> list[str]:
+    columns = ", ".join(column_label(column) for column in laws[0].fit.group)
+    return textwrap.wrap(columns, _NAME_CHARACTERS + 2) or [""]
+
+
+def _lines(name: str) -> list[str]:
+    return textwrap.wrap(name, _NAME_CHARACTERS) or [name]
+
+
+def _notes(laws: Sequence[DrawnLaw]) -> list[str]:
+    bands = f"Bands: {percent(laws[0].fit.level)} interval of the law"
+    bands += " (dark) and of a new run (light)." if len(laws) == 1 else "."
+    if any(law.band_is_too_wide() for law in laws):
+        bands += f" Bands wider than a factor of {WIDEST_BAND} are left out."
     paragraphs = [f"Every run is a point. {bands} Dashed: beyond the data."]
     about: dict[str, list[str]] = {}
-    for entry, fit in zip(entries, fits, strict=True):
-        for warning in fit.warnings:
-            message = warning.message
-            for column in (fit.x, fit.y, fit.cluster):
-                message = message.replace(column, column_name(column)) if column else message
-            about.setdefault(message, []).append(" ".join(entry.lines))
-    paragraphs += [f"⚠ {', '.join(names)}: {message}." for message, names in about.items()]
+    for law in laws:
+        for warning in law.fit.warnings:
+            about.setdefault(_in_words(warning.message, law), []).append(law.name)
+    paragraphs += [f"⚠ {'; '.join(names)}: {message}." for message, names in about.items()]
     return [line for text in paragraphs for line in textwrap.wrap(text, _NOTE_CHARACTERS)]
+
+
+def _in_words(message: str, law: DrawnLaw) -> str:
+    for column in (law.fit.x, law.fit.y, law.fit.cluster):
+        message = message.replace(column, column_label(column)) if column else message
+    return message

@@ -65,10 +65,11 @@ def cautions(
         rows = "one row" if line.n_points == 1 else f"{line.n_points} rows"
         return (
             FitWarning(
-                "single-x", f"{rows} at a single {x} cannot determine a law; add another {x}"
+                "single-x",
+                f"{rows} with only one value of {x} cannot determine a law; add another value",
             ),
         )
-    found = [_replication(line, x, cluster)]
+    found = [_replication(line, cluster)]
     if abs(line.slope) <= half_width(line, level):
         found.append(
             FitWarning(
@@ -86,7 +87,7 @@ def cautions(
     return tuple(warning for warning in found if warning is not None)
 
 
-def _replication(line: Line, x: str, cluster: str | None) -> FitWarning | None:
+def _replication(line: Line, cluster: str | None) -> FitWarning | None:
     if line.n_clusters == line.n_points:
         freedom = line.n_points - 2
         if freedom >= FEW_FREEDOM:
@@ -102,7 +103,8 @@ def _replication(line: Line, x: str, cluster: str | None) -> FitWarning | None:
     if isnan(line.covariance[1][1]):
         return FitWarning(
             "one-cluster",
-            f"without one {cluster} the rows would have a single {x}: no interval can be given",
+            f"the slope rests on one {cluster} alone: nothing is known of how another would "
+            "differ, so no interval is given",
         )
     if line.n_clusters < FEW_CLUSTERS:
         return FitWarning(

@@ -61,7 +61,7 @@ def fit(
     >>> table = pd.DataFrame({"labels": [10, 20, 40, 80], "mae": [8.0, 4.1, 2.0, 0.99]})
     >>> [law] = fit(table, "power", x="labels", y="mae")
     >>> round(law.parameters["exponent"].estimate, 2)
-    1.0
+    1.01
     """
     chosen = law_named(law)
     if not 0 < level < 1:
@@ -69,7 +69,7 @@ def fit(
     group = [group] if isinstance(group, str) else list(group or ())
     groups = rows_by_group(frame, x=x, y=y, group=group, cluster=cluster)
     fits = [_fit(rows, chosen, x=x, y=y, cluster=cluster, level=level) for rows in groups]
-    if not any(is_determined(found.line) for found in fits):
+    if not any(found.determined for found in fits):
         reasons = "; ".join(dict.fromkeys(found.warnings[0].message for found in fits))
         raise FitError(f"no {law} law of {y} against {x} can be fitted: {reasons}")
     return fits

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from mfscale.scaling.cautions import FitWarning, extrapolation
 from mfscale.scaling.errors import FitError
 from mfscale.scaling.laws import Parameter
-from mfscale.scaling.regression import Line, quantile, standard_error
+from mfscale.scaling.regression import Line, is_determined, quantile, standard_error
 from mfscale.scaling.rows import Exclusion, Scalar
 
 FORMAT = 1
@@ -71,6 +71,11 @@ class Fit:
     versions: dict[str, str]
 
     @property
+    def determined(self) -> bool:
+        """Whether the rows determine the law at all; if not, the first warning says why not."""
+        return is_determined(self.line)
+
+    @property
     def n_rows(self) -> int:
         """Rows fitted."""
         return self.line.n_points
@@ -115,7 +120,7 @@ class Fit:
         for value in values:
             if not (isfinite(value) and value > 0):
                 raise FitError(f"cannot predict at {self.x} = {value:g}; x must be positive")
-        if isnan(self.line.slope):
+        if not self.determined:
             raise FitError(f"cannot predict {self.y}: {self.warnings[0].message}")
         distance = np.log(values) - self.line.centre
         mean = self.line.intercept + self.line.slope * distance

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def report(fit: "Fit", x_name: str, y_name: str) -> str:
     """The whole report: sentences, parameters, what they rest on, warnings, exclusions."""
     blocks = [[_heading(fit, x_name, y_name), *_sentences(fit, x_name, y_name)]]
-    if not isnan(fit.line.slope):
+    if fit.determined:
         blocks += [_parameters(fit), _basis(fit, x_name)]
     if fit.warnings:
         blocks.append(["Warnings", *(f"  {w.code}: {w.message}" for w in fit.warnings)])
@@ -56,7 +56,7 @@ def _heading(fit: "Fit", x_name: str, y_name: str) -> str:
 
 
 def _sentences(fit: "Fit", x_name: str, y_name: str) -> list[str]:
-    if isnan(fit.line.slope):
+    if not fit.determined:
         return [f"Not determined: {fit.warnings[0].message}."]
     change, slope = law_named(fit.law).change, fit.line.slope
     width = half_width(fit.line, fit.level)

@@ -12,8 +12,7 @@ from math import prod
 from typing import Any
 
 from mfscale.study.errors import StudyError
-
-Path = tuple[str | int, ...]
+from mfscale.study.messages import Path, dotted
 
 
 @dataclass(frozen=True)
@@ -23,14 +22,6 @@ class Axis:
     path: Path
     values: tuple[Any, ...]
     group: str | None
-
-
-def dotted(path: Path) -> str:
-    """Show a path as people write it: ``strategies.direct[0].heads.cc.size``."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
 
 
 def find_axes(tree: Any, path: Path = ()) -> list[Axis]:  # noqa: ANN401 - plain YAML values
@@ -49,7 +40,7 @@ def find_axes(tree: Any, path: Path = ()) -> list[Axis]:  # noqa: ANN401 - plain
         return []
     if "zip" in tree:
         return [_zipped(tree, path)]
-    return [axis for key, value in tree.items() for axis in find_axes(value, (*path, str(key)))]
+    return [axis for key, value in tree.items() for axis in find_axes(value, (*path, key))]
 
 
 def combinations(axes: list[Axis]) -> Iterator[dict[Path, Any]]:
@@ -87,7 +78,7 @@ def resolve(tree: Any, chosen: dict[Path, Any], path: Path = ()) -> Any:  # noqa
     if isinstance(tree, dict):
         if _is_literal(tree):
             return tree["literal"]
-        return {key: resolve(value, chosen, (*path, str(key))) for key, value in tree.items()}
+        return {key: resolve(value, chosen, (*path, key)) for key, value in tree.items()}
     return tree
 
 
@@ -100,6 +91,7 @@ def _zipped(tree: dict[Any, Any], path: Path) -> Axis:
     if (
         set(tree) != {"zip", "values"}
         or not isinstance(name, str)
+        or not name
         or not isinstance(values, list)
         or not values
     ):

@@ -1,7 +1,6 @@
 """Read a study file: safe YAML, duplicate keys refused, top-level keys checked."""
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,12 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from mfscale.study.errors import StudyError
+from mfscale.study.messages import shown, suggest
+from mfscale.study.plain import require_plain
 from mfscale.study.schema import STUDY_KEYS
 
-__all__ = ["Study", "load_study", "parse_study", "suggest"]
-
-LARGEST_FILE = 1_000_000
-"""Bytes; a study is a page, and nested YAML anchors can make a small file enormous."""
+LARGEST_FILE = 100_000
+"""Bytes; a study is a page, and reading this much YAML takes seconds already."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,8 @@ class Study:
     shared
         Top-level settings every step of every strategy shares.
     training
-        Hyperparameters every step starts from; a step's own `training` goes on top.
+        Hyperparameters every step starts from, a mapping once its axes are resolved; a step's own
+        `training` goes on top.
     strategies
         Strategy → list of steps.
     """
@@ -39,7 +39,7 @@ class Study:
     name: str
     source: str
     shared: Mapping[str, Any]
-    training: Mapping[str, Any]
+    training: Any
     strategies: Mapping[str, list[dict[str, Any]]]
 
 
@@ -52,13 +52,17 @@ def load_study(path: Path) -> Study:
         If it cannot be read or is not a study.
     """
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise StudyError(f"{path}: larger than {LARGEST_FILE} bytes; that is not a study file")
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_FILE + 1)
+        if len(content) > LARGEST_FILE:
+            raise StudyError(
+                f"{path}: larger than {LARGEST_FILE:,} bytes; a study is a page of YAML"
+            )
+        text = content.decode("utf-8")
     except OSError as error:
         raise StudyError(f"{path}: cannot be read ({error.strerror}); give a study file") from None
     except UnicodeDecodeError:
-        raise StudyError(f"{path}: not UTF-8 text; a study file is YAML") from None
+        raise StudyError(f"{path}: not UTF-8 text; save it as a YAML file in UTF-8") from None
     return parse_study(text, source=str(path), default_name=path.stem)
 
 
@@ -68,61 +72,61 @@ def parse_study(text: str, *, source: str, default_name: str = "study") -> Study
     Raises
     ------
     StudyError
-        If the text is not YAML, a key is repeated or unknown, or there is no strategy.
+        If the text is not YAML or holds more than plain values, a key is repeated or unknown, or
+        there is no strategy.
     """
-    tree = _yaml(text, source)
-    if not isinstance(tree, dict):
-        raise StudyError(f"{source}: a study is a mapping of keys such as dataset, strategies")
-    for key in tree:
-        if key not in STUDY_KEYS:
-            raise StudyError(f"{source}: {key}: unknown key{suggest(key, STUDY_KEYS)}")
-    name = tree.get("name", default_name)
-    if not isinstance(name, str) or not name.strip():
-        raise StudyError(f"{source}: name: must be text, got {name!r}")
-    training = tree.get("training", {})
-    if not isinstance(training, dict):
-        raise StudyError(f"{source}: training: must be a mapping, e.g. {{max_steps: 1000}}")
-    return Study(
-        name=name,
-        source=source,
-        shared={k: v for k, v in tree.items() if k not in {"name", "training", "strategies"}},
-        training=training,
-        strategies=_strategies(tree.get("strategies"), source),
-    )
+    try:
+        tree = _yaml(text)
+        require_plain(tree)
+        return _study(tree, source, default_name)
+    except StudyError as error:
+        raise StudyError(f"{source}: {error}") from None
 
 
-def suggest(word: object, known: Iterable[str]) -> str:
-    """End a message with the nearest known word, or with all of them."""
-    names = sorted(known)
-    near = difflib.get_close_matches(str(word), names, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(names)}"
-
-
-def _yaml(text: str, source: str) -> object:
+def _yaml(text: str) -> object:
     try:
         return YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise StudyError(f"{source}: {where}not valid YAML ({problem})") from None
-    except (ValueError, RecursionError, TypeError) as error:
-        raise StudyError(f"{source}: not valid YAML ({error})") from None
+        raise StudyError(f"{where}not valid YAML ({problem}); correct it") from None
+    except RecursionError:
+        raise StudyError("not valid YAML (brackets or dashes nested too deep)") from None
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        # What the parser's own conversions raise, e.g. for `!!bool maybe`.
+        raise StudyError(f"not valid YAML ({error}); correct it") from None
 
 
-def _strategies(tree: object, source: str) -> dict[str, list[dict[str, Any]]]:
+def _study(tree: object, source: str, default_name: str) -> Study:
+    if not isinstance(tree, dict):
+        raise StudyError("a study is a mapping of keys such as dataset and strategies")
+    for key in tree:
+        if key not in STUDY_KEYS:
+            raise StudyError(f"{key}: unknown key{suggest(key, STUDY_KEYS)}")
+    name = tree.get("name", default_name)
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise StudyError(f"name: must be text, got {shown(name)}")
+    return Study(
+        name=name,
+        source=source,
+        shared={k: v for k, v in tree.items() if k not in {"name", "training", "strategies"}},
+        training=tree.get("training", {}),
+        strategies=_strategies(tree.get("strategies")),
+    )
+
+
+def _strategies(tree: object) -> dict[str, list[dict[str, Any]]]:
     example = "strategies: {direct: [{heads: {cc: {subset: a, size: [50, 200]}}}]}"
     if not isinstance(tree, dict) or not tree:
-        raise StudyError(f"{source}: strategies: name at least one, e.g. {example}")
+        raise StudyError(f"strategies: name at least one, e.g. {example}")
     for name, steps in tree.items():
-        where = f"{source}: strategies.{name}"
-        if not isinstance(name, str):
-            raise StudyError(f"{where}: a strategy's name is text; put it in quotes")
+        where = f"strategies.{name}"
         if not isinstance(steps, list) or not steps:
             raise StudyError(f"{where}: must be a list of steps, e.g. {example}")
         for index, step in enumerate(steps):
-            if not isinstance(step, dict) or not isinstance(step.get("heads"), dict):
-                raise StudyError(f"{where}[{index}]: a step names its heads, e.g. {example}")
-            if not isinstance(step.get("training", {}), dict):
-                raise StudyError(f"{where}[{index}].training: must be a mapping")
+            if not isinstance(step, dict):
+                raise StudyError(
+                    f"{where}[{index}]: a step is a mapping with heads, e.g. {example}"
+                )
     return tree

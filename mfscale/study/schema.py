@@ -19,8 +19,8 @@ class _Spec(BaseModel):
 class ModelSpec(_Spec):
     """The network of every step: an architecture and one of its named sizes."""
 
-    architecture: Name = "nequip"
-    size: Name = "tiny"
+    architecture: str = "nequip"
+    size: str = "tiny"
     dtype: Literal["float32", "float64"] = "float32"
     cutoff_a: float = Field(default=5.0, gt=0.5, le=20.0, description="neighbour cutoff, Å")
 
@@ -60,7 +60,7 @@ class Hyperparameters(_Spec):
 class HeadSpec(_Spec):
     """One readout and the labelled set it learns from."""
 
-    method: Name | None = Field(default=None, description="label source; unset: the head's name")
+    method: str | None = Field(default=None, description="label source; unset: the head's name")
     subset: str
     size: int = Field(ge=1, description="training labels; validation is counted beside it")
     forces: bool | None = Field(default=None, description="unset: wherever the method has them")

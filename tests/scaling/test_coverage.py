@@ -68,4 +68,4 @@ def test_twenty_four_clusters(kind: str) -> None:
 @pytest.mark.parametrize("n_clusters", [4, 6])
 def test_few_clusters_do_not_feign_certainty(kind: str, n_clusters: int) -> None:
     """Intervals may be too wide with so few, never much too narrow; CR1 falls below 0.80 here."""
-    assert min(_coverage(kind, n_clusters, between=0.6)) >= 0.91
+    assert min(_coverage(kind, n_clusters, between=0.6)) >= 0.90

@@ -1,0 +1,5 @@
+"""``python -m mfscale``."""
+
+from mfscale.cli import main
+
+main()

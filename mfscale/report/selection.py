@@ -1,0 +1,100 @@
+"""What a figure of laws draws: for each fit its rows, its name, its colour and its marker."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mfscale.report.errors import ReportError
+from mfscale.report.naming import group_names
+from mfscale.report.style import MARKERS, NEUTRAL, ordered_colours
+from mfscale.scaling import Fit
+
+WIDEST_BAND = 4  # highest over lowest, at the ends of the data
+
+
+@dataclass(frozen=True)
+class DrawnLaw:
+    """A fit and how it is shown; x and y are the rows that it rests on, shapes ``(n,)``."""
+
+    fit: Fit
+    name: str
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    colour: str
+    marker: str
+
+    def band_is_too_wide(self) -> bool:
+        """Whether the band of the law would hide the others, as with two clusters it can."""
+        if not self.fit.determined:
+            return False
+        ends = self.fit.predict(self.fit.x_range)
+        return bool((ends["mean_high"] > WIDEST_BAND * ends["mean_low"]).any())
+
+
+def drawn_laws(
+    frame: pd.DataFrame, fits: Sequence[Fit], law: str, x: str, y: str, group: Sequence[str]
+) -> list[DrawnLaw]:
+    """Check that `fits` belong to `frame`, and choose names and looks.
+
+    The groups without pre-training come first; one such group alone is grey, outside the order.
+
+    Raises
+    ------
+    ReportError
+        If there is nothing to draw, or the fits are of another law, table or columns.
+    """
+    if not fits:
+        raise ReportError("there is no fitted law to draw; fit one first")
+    asked = (law, x, y, list(group))
+    for fit in fits:
+        given = (fit.law, fit.x, fit.y, list(fit.group))
+        if given != asked:
+            raise ReportError(f"the fit is {_words(*given)}, the figure {_words(*asked)}")
+    for column in {x, y, *group, *(fit.cluster for fit in fits if fit.cluster)}:
+        if column not in frame.columns:
+            raise ReportError(f"the table has no column {column!r}; draw the table that was fitted")
+    ordered = sorted(fits, key=lambda fit: not _is_direct(fit))
+    references = sum(map(_is_direct, ordered))
+    references = references if references == 1 else 0
+    colours = [NEUTRAL] * references + ordered_colours(len(ordered) - references)
+    return [
+        DrawnLaw(fit, name, *_points(frame, fit), colour, MARKERS[i % len(MARKERS)])
+        for i, (fit, name, colour) in enumerate(zip(ordered, _names(ordered), colours, strict=True))
+    ]
+
+
+def _names(fits: Sequence[Fit]) -> list[str]:
+    columns = list(fits[0].group)
+    if not columns:
+        return ["all runs"] * len(fits)
+    named = [group_names(column, [fit.group[column] for fit in fits]) for column in columns]
+    return [", ".join(names) for names in zip(*named, strict=True)]
+
+
+def _points(frame: pd.DataFrame, fit: Fit) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    mask = np.ones(len(frame), dtype=bool)
+    for column, value in fit.group.items():
+        series = frame[column]
+        mask &= (series.isna() if value is None else series == value).to_numpy(dtype=bool)
+    if fit.cluster is not None:
+        mask &= frame[fit.cluster].notna().to_numpy(dtype=bool)
+    rows = frame[mask]
+    x, y = (rows[name].to_numpy(dtype=float, na_value=np.nan) for name in (fit.x, fit.y))
+    usable = np.isfinite(x) & np.isfinite(y) & (x > 0) & (y > 0)
+    if int(usable.sum()) != fit.n_rows:
+        raise ReportError(
+            f"the law of {fit.group or 'all rows'} rests on {fit.n_rows} rows, but the table has "
+            f"{int(usable.sum())} of them; draw the table that was fitted"
+        )
+    return x[usable], y[usable]
+
+
+def _is_direct(fit: Fit) -> bool:
+    return fit.group.get("pretraining") == "none"
+
+
+def _words(law: str, x: str, y: str, group: list[str]) -> str:
+    return f"a {law} law of {y} against {x}" + (f" by {', '.join(group)}" if group else "")

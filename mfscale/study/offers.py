@@ -1,0 +1,150 @@
+"""Look up in the catalogue what a step asks for: a network, a dataset, labelled sets."""
+
+from mfscale.study.catalogue import Catalogue, DatasetEntry, LabelRequest
+from mfscale.study.errors import StudyError
+from mfscale.study.messages import suggest
+from mfscale.study.schema import HeadSpec, ModelSpec, StrategySpec
+from mfscale.study.stage import Head, Model, Stage
+
+FRESH = "fresh"
+
+
+class Offers:
+    """A catalogue that opens each dataset once and draws each labelled set once.
+
+    Every method raises `StudyError`, naming key and remedy, for what is not on offer.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._datasets: dict[str, DatasetEntry] = {}
+        self._digests: dict[tuple[str, LabelRequest], str] = {}
+
+    def model(self, spec: ModelSpec) -> Model:
+        """The network that an architecture and a size stand for."""
+        models = self._catalogue.models
+        if spec.architecture not in models:
+            raise StudyError(
+                f"model.architecture: unknown {spec.architecture!r}"
+                + suggest(spec.architecture, models)
+            )
+        sizes = models[spec.architecture]
+        if spec.size not in sizes:
+            raise StudyError(
+                f"model.size: {spec.architecture} has no size {spec.size!r}"
+                + suggest(spec.size, sizes)
+            )
+        return Model(
+            architecture=spec.architecture,
+            size=spec.size,
+            settings=dict(sizes[spec.size].settings),
+            dtype=spec.dtype,
+            cutoff_a=spec.cutoff_a,
+        )
+
+    def head(
+        self, spec: StrategySpec, name: str, head: HeadSpec, parent: Stage | None, where: str
+    ) -> Head:
+        """A head with the content of its labelled set; `where` is its place in the file."""
+        dataset = self._dataset(spec)
+        request = _requested(dataset, spec, name, head, where)
+        return Head(
+            method=request.method,
+            subset=request.subset,
+            size=request.size,
+            n_validation=request.n_validation,
+            forces=request.forces,
+            weight=head.weight,
+            inherit=_inherited(name, head, parent, where),
+            digest=self._digest(dataset, request),
+        )
+
+    def _dataset(self, spec: StrategySpec) -> DatasetEntry:
+        if spec.dataset not in self._datasets:
+            try:
+                self._datasets[spec.dataset] = self._catalogue.dataset(spec.dataset)
+            except ValueError as error:
+                raise StudyError(f"dataset: {error}") from None
+        dataset = self._datasets[spec.dataset]
+        if spec.split not in dataset.splits:
+            raise StudyError(f"split: unknown {spec.split!r}{suggest(spec.split, dataset.splits)}")
+        return dataset
+
+    def _digest(self, dataset: DatasetEntry, request: LabelRequest) -> str:
+        key = (dataset.name, request)
+        if key not in self._digests:
+            self._digests[key] = dataset.digest(request)
+        return self._digests[key]
+
+
+def _requested(
+    dataset: DatasetEntry, spec: StrategySpec, name: str, head: HeadSpec, where: str
+) -> LabelRequest:
+    """The labels a head asks for, once the dataset is known to have them."""
+    method = head.method or name
+    if method not in dataset.methods:
+        raise StudyError(
+            f"{where}{'.method' if head.method else ''}: {dataset.name} has no labels of method "
+            f"{method!r}{suggest(method, dataset.methods)}"
+        )
+    if head.subset not in dataset.subsets:
+        raise StudyError(
+            f"{where}.subset: cannot train on {head.subset!r}"
+            + suggest(head.subset, dataset.subsets)
+        )
+    has_forces = dataset.methods[method].has_forces
+    if head.forces and not has_forces:
+        raise StudyError(
+            f"{where}.forces: {method} labels of {dataset.name} have no forces; "
+            "leave the key out or write false"
+        )
+    available, reserved = dataset.n_labels(method, head.subset, spec.split)
+    if available == 0:
+        having = [s for s in dataset.subsets if dataset.n_labels(method, s, spec.split)[0]]
+        raise StudyError(
+            f"{where}.subset: {dataset.name} has no {method} labels in {head.subset!r}; there are "
+            f"some in {', '.join(having) or 'no subset'}"
+        )
+    for key, asked, there in (
+        ("size", head.size, available),
+        ("validation", head.validation, reserved),
+    ):
+        if asked > there:
+            raise StudyError(
+                f"{where}.{key}: asks for {asked} labels of ({method}; {head.subset}), but "
+                f"{dataset.name} has {there}; ask for at most that many"
+            )
+    return LabelRequest(
+        method=method,
+        subset=head.subset,
+        split=spec.split,
+        size=head.size,
+        n_validation=head.validation,
+        forces=has_forces if head.forces is None else head.forces,
+        data_seed=spec.data_seed,
+    )
+
+
+def _inherited(name: str, head: HeadSpec, parent: Stage | None, where: str) -> str | None:
+    """Which of the parent's heads a head starts from; None is a fresh readout."""
+    if parent is None:
+        if head.inherit not in (None, FRESH):
+            raise StudyError(f"{where}.inherit: there is no step before this one; leave it out")
+        return None
+    if head.inherit == FRESH:
+        return None
+    if head.inherit is not None:
+        if head.inherit not in parent.heads:
+            raise StudyError(
+                f"{where}.inherit: the step before has no head {head.inherit!r}"
+                + suggest(head.inherit, (*parent.heads, FRESH))
+            )
+        return head.inherit
+    if name in parent.heads:
+        return name
+    if len(parent.heads) == 1:
+        return next(iter(parent.heads))
+    raise StudyError(
+        f"{where}.inherit: say which head of the step before this one starts from: "
+        + ", ".join((*parent.heads, FRESH))
+    )

@@ -1,0 +1,92 @@
+"""A shared backbone with readouts: what is trained moves, and nothing else."""
+
+from collections.abc import Callable, Sequence
+
+import pytest
+import torch
+from ase import Atoms
+
+from mfscale.data import keys
+from mfscale.models.headed import (
+    Batch,
+    HeadedModel,
+    copy_readout,
+    energy_and_forces,
+    set_trainable,
+)
+
+MakeModel = Callable[..., HeadedModel]
+MakeBatch = Callable[[Sequence[Atoms]], Batch]
+
+
+@pytest.fixture
+def batch(make_batch: MakeBatch, chiral: Atoms, water: Atoms) -> Batch:
+    return make_batch([chiral, water])
+
+
+def test_a_fresh_readout_predicts_zero(make_model: MakeModel, batch: Batch) -> None:
+    """So that a stage starts at its element offsets exactly."""
+    energy, forces = energy_and_forces(make_model(random_readouts=False), batch, create_graph=False)
+    assert not energy.any()
+    assert not forces.any()
+
+
+def test_training_the_readout_leaves_the_backbone_as_it_was(
+    make_model: MakeModel, batch: Batch
+) -> None:
+    model = make_model()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    parameters = set_trainable(model, "readout")
+    optimizer = torch.optim.AdamW(parameters, lr=0.1, weight_decay=0.1)
+    for _ in range(3):
+        energy, forces = energy_and_forces(model, batch, create_graph=True)
+        optimizer.zero_grad()
+        (energy.square().sum() + forces.square().sum()).backward()
+        optimizer.step()
+    after = model.state_dict()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all(name.startswith("readouts.cc.") for name in changed)
+
+
+def test_all_is_trainable_again_after_readout(make_model: MakeModel) -> None:
+    """A kept network serves stages of either kind in turn."""
+    model = make_model()
+    few = set_trainable(model, "readout")
+    everything = set_trainable(model, "all")
+    assert sum(p.numel() for p in few) == 16
+    assert sum(p.numel() for p in everything) == sum(p.numel() for p in model.parameters())
+    assert all(p.requires_grad for p in model.parameters())
+
+
+def test_an_energy_is_that_of_its_head(make_model: MakeModel, batch: Batch) -> None:
+    model = make_model(heads=("dft", "cc"))
+    assert model.heads == ("dft", "cc")
+    by_head = [model({**batch, keys.HEAD: torch.full((2,), head)}) for head in (0, 1)]
+    mixed = model({**batch, keys.HEAD: torch.tensor([1, 0])})
+    assert not torch.allclose(by_head[0], by_head[1])
+    torch.testing.assert_close(mixed, torch.stack([by_head[1][0], by_head[0][1]]))
+
+
+def test_a_head_learns_nothing_from_the_labels_of_another(
+    make_model: MakeModel, batch: Batch
+) -> None:
+    model = make_model(heads=("dft", "cc"))
+    batch = {**batch, keys.HEAD: torch.tensor([0, 0])}
+    energy, forces = energy_and_forces(model, batch, create_graph=True)
+    (energy.square().sum() + forces.square().sum()).backward()
+    own = [p.grad for p in model.readouts["dft"].parameters() if p.numel()]
+    other = [p.grad for p in model.readouts["cc"].parameters()]
+    shared = [p.grad for p in model.backbone.parameters() if p.grad is not None]
+    assert all(gradient is not None and gradient.any() for gradient in own)
+    assert any(gradient.any() for gradient in shared)
+    assert all(gradient is None or not gradient.any() for gradient in other)
+
+
+def test_a_copied_readout_predicts_what_the_source_does(
+    make_model: MakeModel, batch: Batch
+) -> None:
+    parent, child = make_model(heads=("dft",)), make_model(heads=("cc",), seed=1)
+    state = {n: t for n, t in parent.state_dict().items() if n.startswith("backbone.")}
+    child.load_state_dict(state | copy_readout(parent.state_dict(), "dft", "cc"))
+    assert torch.equal(child(batch), parent(batch))

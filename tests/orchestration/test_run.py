@@ -1,0 +1,168 @@
+"""Real runs on a real Ray: sharing, caching, crashes, divergence, failure."""
+
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from mfscale.orchestration import Progress, missing, rates, run
+from mfscale.results import GROUPS, SCHEMA, Store
+from mfscale.study import StudyGraph
+from tests.orchestration.conftest import SMALL, graph_of
+
+pytestmark = pytest.mark.slow
+
+Start = Callable[[str, Path], "subprocess.Popen[str]"]
+NO_RATES = rates(SCHEMA.empty_table(), {})
+TIMES = {"train_time_s", "total_train_time_s"}
+SCIENCE = [
+    field.name
+    for group, fields in GROUPS.items()
+    for field in fields
+    if group != "provenance" and field.name not in {"attempt", *TIMES}
+]
+
+
+def run_here(text: str, store: Store) -> StudyGraph:
+    graph = graph_of(text)
+    run(graph, store, estimate=NO_RATES, cpus=2)
+    return graph
+
+
+def science(store: Store) -> pa.Table:
+    """What equal runs must share: everything but times, attempts and provenance."""
+    return store.table().select(SCIENCE)
+
+
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """The small study, run without disturbance."""
+    store = Store(tmp_path_factory.mktemp("quiet") / "store", create=True)
+    seen: list[Progress] = []
+    graph = graph_of(SMALL)
+    summary = run(graph, store, estimate=NO_RATES, cpus=2, on_progress=seen.append)
+    assert summary.unfinished == ()
+    assert summary.progress.finished == len(graph.stages) == 7
+    assert [p.ended for p in seen] == sorted(p.ended for p in seen)
+    assert max(p.running for p in seen) == 2
+    assert seen[-1].running == 0
+    assert seen[-1].structures_per_second is not None
+    return store
+
+
+def test_every_stage_is_one_finished_row_with_its_curve_errors_and_model(quiet: Store) -> None:
+    graph = graph_of(SMALL)
+    rows = {row["stage_id"]: row for row in quiet.table().to_pylist()}
+    assert rows.keys() == graph.stages.keys()
+    for stage_id, row in rows.items():
+        assert (row["status"], row["attempt"], row["parent_id"]) == (
+            "finished",
+            0,
+            graph.stages[stage_id].parent_id,
+        )
+        assert quiet.curve(stage_id)["step"].to_pylist() == [0, 10, 20, 30]
+        assert set(quiet.errors(stage_id)["method"].to_pylist()) == {"xtb", "dft", "cc"}
+        assert [p.name for p in quiet.checkpoint_dir(stage_id).iterdir()] == ["model.safetensors"]
+        assert row["n_threads"] == 1
+
+
+def test_two_workers_serve_all_stages(quiet: Store) -> None:
+    logs = [path.read_text() for path in (quiet.path / "logs").iterdir()]
+    assert len(logs) == 7
+    assert len({log.split("in process ")[1].split()[0] for log in logs}) == 2
+
+
+def test_the_same_study_again_trains_nothing(quiet: Store) -> None:
+    before = quiet.table()
+    began = time.monotonic()
+    run_here(SMALL, quiet)
+    assert time.monotonic() - began < 5  # no Ray is started, let alone a model trained
+    assert quiet.table().equals(before)
+
+
+def test_a_second_study_runs_only_what_is_new(quiet: Store) -> None:
+    more = SMALL.replace("name: small", "name: another").replace("direct", "plain")
+    more = more.replace("{cc: {subset: a, size: [16, 32]", "{cc: {subset: a, size: [16, 24]")
+    graph = graph_of(more)
+    new = {stage.id for stage in missing(graph, quiet.statuses())}
+    assert len(new) == 2  # fine-tunings on 24 labels; both pre-trainings are there
+    before = {row["stage_id"]: row for row in quiet.table().to_pylist()}
+    run_here(more, quiet)
+    after = {row["stage_id"]: row for row in quiet.table().to_pylist()}
+    assert after.keys() - before.keys() == new
+    assert all(after[stage_id] == row for stage_id, row in before.items())
+
+
+def test_killed_three_times_the_table_is_that_of_a_quiet_run(
+    tmp_path: Path, quiet: Store, start_run: Start
+) -> None:
+    """SIGKILL of the driver at random instants; what had finished is not run again."""
+    path = tmp_path / "store"
+    chance = random.Random(20261123)  # noqa: S311 - a test's dice
+    finished: dict[str, object] = {}
+    for _ in range(3):
+        driver = start_run(SMALL, path)
+        time.sleep(chance.uniform(8, 16))
+        driver.send_signal(signal.SIGKILL)
+        driver.communicate(timeout=60)
+        if (path / "store.json").exists():
+            for row in Store(path).table().to_pylist():
+                kept = finished.setdefault(row["stage_id"], row["started_at"])
+                assert row["started_at"] == kept
+    last = start_run(SMALL, path)
+    output, _ = last.communicate(timeout=300)
+    assert last.returncode == 0, output
+    store = Store(path)
+    for row in store.table().to_pylist():
+        assert finished.get(row["stage_id"], row["started_at"]) == row["started_at"]
+    assert science(store).equals(science(quiet))
+
+
+def test_a_diverging_stage_is_a_result_and_its_children_are_skipped(tmp_path: Path) -> None:
+    text = """
+name: diverging
+dataset: chno3
+training: {max_steps: 20, validate_every: 10, batch_size: 8}
+strategies:
+  hopeless:
+    - heads: {dft: {subset: b, size: 16, validation: 8}}
+      training: {learning_rate: 1.0e+30, warmup_steps: 0, max_gradient_norm: 1.0e+30}
+    - heads: {cc: {subset: a, size: 16, validation: 8}}
+    - heads: {cc: {subset: a, size: 32, validation: 8}}
+"""
+    store = Store(tmp_path / "store", create=True)
+    run_here(text, store)
+    rows = sorted(store.table().to_pylist(), key=lambda row: row["status"])
+    assert [row["status"] for row in rows] == ["diverged", "skipped", "skipped"]
+    assert "NaN" in rows[0]["reason"]
+    assert all(rows[0]["stage_id"] in r["reason"] or "skipped" in r["reason"] for r in rows[1:])
+    began = time.monotonic()
+    run_here(text, store)  # settled: diverged once is diverged again, and nothing starts
+    assert time.monotonic() - began < 5
+
+
+def test_a_failing_stage_keeps_its_log_and_the_next_run_tries_again(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store", create=True)
+    graph = graph_of(SMALL)
+    root = next(s for s in graph.stages.values() if s.parent_id is None and "dft" in s.heads)
+    children = graph.children()[root.id]
+    blocked = store.checkpoint_dir(root.id)
+    blocked.parent.mkdir(parents=True)
+    blocked.write_text("a file where the folder should be")
+    summary = run(graph, store, estimate=NO_RATES, cpus=2)
+    statuses = store.statuses()
+    assert statuses[root.id] == "failed"
+    assert {statuses[child] for child in children} == {"skipped"}
+    assert list(statuses.values()).count("finished") == len(graph.stages) - 1 - len(children)
+    assert {ended.stage_id for ended in summary.unfinished} == {root.id, *children}
+    row = store.row(root.id)
+    assert row is not None
+    assert "Traceback" in (store.path / str(row["log_file"])).read_text()
+    blocked.unlink()
+    run(graph, store, estimate=NO_RATES, cpus=2)
+    assert set(store.statuses().values()) == {"finished"}

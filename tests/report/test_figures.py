@@ -1,0 +1,204 @@
+"""The figures: every run shown, lines solid inside the data, warnings read, nothing overlapping."""
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import PathCollection
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from PIL import Image
+
+from mfscale.report import (
+    ReportError,
+    error_against_labels,
+    fine_tuned_against_pretrained,
+    save,
+)
+from mfscale.scaling import FitError, fit
+
+LABELS, PARENT, ERROR = "cc_size", "parent_validation_energy_mae_mev", "cc_t_energy_mae_mev"
+
+
+@pytest.fixture(scope="module")
+def frame() -> pd.DataFrame:
+    """Direct training, and three pre-training sizes; three CC sizes; three seeds."""
+    rng = np.random.default_rng(1)
+    rows = []
+    for name, factor in (("none", 1.0), ("100", 0.6), ("400", 0.42), ("1600", 0.3)):
+        for seed in range(3):
+            luck = rng.normal(0, 0.08)
+            for size in (25, 50, 100):
+                noise = np.exp(luck + rng.normal(0, 0.05))
+                direct = name == "none"
+                rows.append(
+                    {
+                        "root_id": f"{name}/{seed}/{size if direct else ''}",
+                        "pretraining": name if direct else f"dft:b:{name}+forces",
+                        LABELS: size,
+                        PARENT: np.nan if direct else 90 * factor**1.3 * np.exp(luck),
+                        ERROR: 180 * factor * (size / 50) ** -0.45 * noise,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _against_labels(frame: pd.DataFrame, group: str | list[str] = "pretraining") -> Figure:
+    columns = {"x": LABELS, "y": ERROR, "group": group}
+    return error_against_labels(frame, fit(frame, "power", cluster="root_id", **columns), **columns)
+
+
+def _against_parent(frame: pd.DataFrame, group: str | list[str] = LABELS) -> Figure:
+    columns = {"x": PARENT, "y": ERROR, "group": group}
+    fits = fit(frame, "line", cluster="root_id", **columns)
+    return fine_tuned_against_pretrained(frame, fits, **columns)
+
+
+def _runs(figure: Figure) -> dict[str, np.ndarray]:
+    """Group → positions of its points."""
+    return {
+        str(artist.get_gid()).removeprefix("runs: "): np.asarray(artist.get_offsets())
+        for artist in figure.axes[0].collections
+        if isinstance(artist, PathCollection)
+    }
+
+
+def _text(figure: Figure) -> str:
+    return " ".join(text.get_text() for text in figure.findobj(Text))
+
+
+def test_every_run_is_a_point(frame: pd.DataFrame) -> None:
+    runs = _runs(_against_labels(frame))
+    assert {name: len(points) for name, points in runs.items()} == {
+        "none (direct)": 9,
+        "DFT 100": 9,
+        "DFT 400": 9,
+        "DFT 1600": 9,
+    }
+    drawn = sorted(map(tuple, np.concatenate(list(runs.values()))))
+    assert drawn == sorted(zip(frame[LABELS], frame[ERROR], strict=True))
+    # Direct runs have no pre-trained error: the other 27 are drawn.
+    assert sum(map(len, _runs(_against_parent(frame)).values())) == 27
+
+
+def test_axes_are_named_with_units(frame: pd.DataFrame) -> None:
+    axes = _against_labels(frame).axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("CC labels", "CC test MAE (meV)")
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+    assert _against_parent(frame).axes[0].get_xlabel() == "pre-trained validation MAE (meV)"
+
+
+def test_lines_are_solid_inside_the_data_and_dashed_beyond(frame: pd.DataFrame) -> None:
+    lines = _against_labels(frame).axes[0].get_lines()
+    assert len(lines) == 12
+    for line in lines:
+        x = np.asarray(line.get_xdata())
+        inside = x.min() >= 25 * (1 - 1e-9) and x.max() <= 100 * (1 + 1e-9)
+        assert line.get_linestyle() == ("-" if inside else "--")
+        assert np.log10(25 / x.min()) <= 0.3
+        assert np.log10(x.max() / 100) <= 0.3
+
+
+def test_ticks_are_plain_numbers(frame: pd.DataFrame) -> None:
+    for figure in (_against_labels(frame), _against_parent(frame)):
+        for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis):
+            labels = [label.get_text() for label in axis.get_ticklabels()]
+            assert len(labels) >= 3
+            assert [float(label) for label in labels] == pytest.approx(axis.get_ticklocs())
+    sizes = _against_labels(frame).axes[0].xaxis.get_ticklocs()
+    assert list(sizes) == [25, 50, 100]
+
+
+def test_slopes_counts_and_warnings_are_read_below(frame: pd.DataFrame) -> None:
+    text = _text(_against_labels(frame))
+    [direct] = fit(frame[frame["pretraining"] == "none"], "power", x=LABELS, y=ERROR)
+    exponent = direct.parameters["exponent"]
+    assert f"{exponent.estimate:.3f} ({exponent.low:.3f}–{exponent.high:.3f})" in text
+    assert "DFT 100; DFT 400; DFT 1600: only 3 independent clusters" in text
+    assert "slope b (95%)" in _text(_against_parent(frame))
+
+
+def test_a_group_without_a_law_keeps_its_points(frame: pd.DataFrame) -> None:
+    unfinished = frame[(frame["pretraining"] != "none") | (frame[LABELS] == 25)]
+    figure = _against_labels(unfinished)
+    assert len(_runs(figure)["none (direct)"]) == 3
+    assert "not determined" in _text(figure)
+    assert "one value of CC labels" in _text(figure)
+
+
+def test_a_band_that_would_hide_the_others_is_left_out(frame: pd.DataFrame) -> None:
+    two_seeds = frame[frame["root_id"].str.contains("/[01]/")]
+    figure = _against_labels(two_seeds)
+    bands = len(figure.axes[0].collections) - 4
+    assert bands < 4
+    assert "are left out" in " ".join(_text(figure).split())
+    assert "are left out" not in _text(_against_labels(frame))
+
+
+@pytest.mark.parametrize(
+    "kind", ["labels", "parent", "one law", "many groups", "long names", "two seeds"]
+)
+def test_no_text_overlaps_or_leaves_the_page(frame: pd.DataFrame, kind: str) -> None:
+    many = pd.concat([frame.assign(size="tiny"), frame.assign(size="small")])
+    long = frame.assign(pretraining="xtb:b:10000+forces > dft:b:1000+forces & cc:a:50")
+    figure = {
+        "labels": lambda: _against_labels(frame),
+        "parent": lambda: _against_parent(frame),
+        "one law": lambda: _against_parent(frame, []),
+        "many groups": lambda: _against_labels(many, ["pretraining", "size"]),
+        "long names": lambda: _against_labels(long),
+        "two seeds": lambda: _against_labels(frame[frame["root_id"].str.contains("/[01]/")]),
+    }[kind]()
+    figure.draw_without_rendering()
+    page = figure.bbox
+    shown = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    boxes = [text.get_window_extent().padded(-0.5) for text in shown]
+    for text, box in zip(shown, boxes, strict=True):
+        assert box.x0 >= page.x0, text
+        assert box.x1 <= page.x1, text
+        assert box.y0 >= page.y0, text
+        assert box.y1 <= page.y1, text
+    for (one, a), (other, b) in combinations(zip(shown, boxes, strict=True), 2):
+        assert not a.overlaps(b), (one.get_text(), other.get_text())
+
+
+def test_files(frame: pd.DataFrame, tmp_path: Path) -> None:
+    figure = _against_labels(frame)
+    png, pdf = save(figure, tmp_path / "new" / "error.v1")
+    assert (png.name, pdf.name) == ("error.v1.png", "error.v1.pdf")
+    with Image.open(png) as image:
+        image.verify()
+        assert image.size[0] == 1050  # 3.5 inches at 300 dpi
+    content = pdf.read_bytes()
+    assert content.startswith(b"%PDF")
+    assert content.rstrip().endswith(b"%%EOF")
+    assert b"/Type3" not in content  # fonts embedded as TrueType, which journals ask for
+    before = png.read_bytes(), content
+    save(figure, tmp_path / "new" / "error.v1")
+    assert (png.read_bytes(), pdf.read_bytes()) == before
+    assert sorted(path.name for path in png.parent.iterdir()) == ["error.v1.pdf", "error.v1.png"]
+
+
+def test_an_unwritable_place_is_explained(frame: pd.DataFrame, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ReportError, match=r"cannot write .*; choose another folder"):
+        save(_against_labels(frame), tmp_path / "file" / "figure")
+
+
+def test_requests_that_do_not_fit_together_are_explained(frame: pd.DataFrame) -> None:
+    columns = {"x": LABELS, "y": ERROR, "group": "pretraining"}
+    fits = fit(frame, "power", **columns)
+    with pytest.raises(ReportError, match="no fitted law"):
+        error_against_labels(frame, [], **columns)
+    with pytest.raises(ReportError, match=r"the fit is a power law .* the figure a line law"):
+        fine_tuned_against_pretrained(frame, fits, **columns)
+    with pytest.raises(ReportError, match=r"by pretraining, the figure .* by seed"):
+        error_against_labels(frame, fits, x=LABELS, y=ERROR, group="seed")
+    with pytest.raises(ReportError, match="rests on 9 rows, but the table has 3"):
+        error_against_labels(frame[frame[LABELS] == 25], fits, **columns)
+    with pytest.raises(ReportError, match=f"no column '{ERROR}'"):
+        error_against_labels(frame.drop(columns=ERROR), fits, **columns)
+    with pytest.raises(FitError, match="no rows"):
+        _against_labels(frame.iloc[:0])
