@@ -7,9 +7,8 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
-from matscipy.neighbours import neighbour_list
 
-from mfscale.data import keys
+from mfscale.data import close_pairs, keys
 from mfscale.models.headed import energy_and_forces
 from mfscale.training import Potential, TrainingError, load_potential
 
@@ -68,7 +67,7 @@ class HeadCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
             raise TrainingError(
                 f"the model knows {', '.join(self._species)}, not {', '.join(unknown)}"
             )
-        i, j = neighbour_list("ij", positions=atoms.positions, cutoff=self.potential.spec.cutoff_a)
+        i, j = close_pairs(atoms.positions, self.potential.spec.cutoff_a)
         arrays: dict[str, Any] = {
             keys.POSITIONS: atoms.positions.astype(np.float64),
             keys.SPECIES: np.array([self._species[s] for s in symbols]),

@@ -105,6 +105,9 @@ def predict(
 
     parts, warnings = [], []
     for found in question.fit(level):
+        if not found.determined:
+            warnings += [_warned(found, w.message) for w in found.warnings]
+            continue
         predicted = found.predict(at)
         for position, (name, value) in enumerate(found.group.items()):
             predicted.insert(position, name, value)

@@ -181,20 +181,40 @@ def _edges(
     -------
     Edges of each structure (k,), and their local atoms (E, 2).
     """
-    from matscipy.neighbours import neighbour_list  # noqa: PLC0415 - not when graphs are cached
-
     n_atoms = dataset.n_atoms(structures)
     first = ragged.offsets(n_atoms)
     positions = dataset.positions(structures)
     owner = np.arange(len(structures)).repeat(n_atoms)
     apart = positions + _row_of_shifts(positions, first, cutoff).repeat(n_atoms, axis=0)
-    i, j = neighbour_list("ij", positions=apart, cutoff=cutoff + _MARGIN_A)
+    i, j = close_pairs(apart, cutoff + _MARGIN_A)
     distance = np.linalg.norm(positions[j] - positions[i], axis=1)
     i, j = i[distance < cutoff], j[distance < cutoff]
     order = np.lexsort((j, i))
     i, j = i[order].astype(np.int64), j[order].astype(np.int64)
     n_edges = np.bincount(owner[i], minlength=len(structures))
     return n_edges, np.stack([i, j], axis=1) - first[owner[i]][:, None]
+
+
+def close_pairs(
+    positions: NDArray[np.float64], cutoff: float
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Centres and neighbours of all pairs of atoms within the cutoff, both ways, not periodic.
+
+    Parameters
+    ----------
+    positions
+        (N, 3) Å, at least one atom; a line or a plane of atoms will do.
+    cutoff
+        Å.
+    """
+    from matscipy.neighbours import neighbour_list  # noqa: PLC0415 - not when graphs are cached
+
+    low = positions.min(axis=0)
+    box = np.diag(positions.max(axis=0) - low + 1.0)
+    i, j = neighbour_list(
+        "ij", positions=positions, cell=box, cell_origin=low, pbc=[False] * 3, cutoff=cutoff
+    )
+    return i, j
 
 
 def _row_of_shifts(

@@ -21,6 +21,11 @@ _WANTED = {
     "string_type": "must be text",
     "too_short": "must not be empty",
 }
+_WORDS = {
+    "Input should be": "must be",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+}
 _LONGEST_SHOWN = 60
 
 
@@ -77,7 +82,9 @@ def explain(
         )
     if kind == "missing":
         return f"{place}: {_WANTED[kind]}"
-    message = _WANTED.get(kind) or first["msg"].replace("Input should be", "must be")
+    message = _WANTED.get(kind, first["msg"])
+    for theirs, ours in _WORDS.items():
+        message = message.replace(theirs, ours)
     return f"{place}: {message[0].lower()}{message[1:]}, got {shown(value)}"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ase.neighborlist import neighbor_list
 
-from mfscale.data import Dataset, DatasetError, Graphs, neighbour_graphs
+from mfscale.data import Dataset, DatasetError, Graphs, close_pairs, neighbour_graphs
 
 MakeDataset = Callable[..., Dataset]
 
@@ -126,3 +126,15 @@ def test_a_cache_that_cannot_be_written_says_what_to_set(
     (tmp_path / "occupied").write_text("a file where a directory should be")
     with pytest.raises(DatasetError, match="set MFSCALE_CACHE to a writable directory"):
         neighbour_graphs(make_dataset(), 3.0, cache=tmp_path / "occupied")
+
+
+@pytest.mark.parametrize(
+    "positions", [[[0, 0, 0]], [[0, 0, 0], [1, 0, 0]], [[0, 0, 2], [1, 0, 2], [0, 1, 2]]]
+)
+def test_pairs_of_a_single_atom_a_line_and_a_plane(positions: list[list[float]]) -> None:
+    """Flat structures have no box of their own; all atoms here are within 5 Å of each other."""
+    i, j = close_pairs(np.array(positions, dtype=float), 5.0)
+    n = len(positions)
+    assert set(zip(i.tolist(), j.tolist(), strict=True)) == {
+        (a, b) for a in range(n) for b in range(n) if a != b
+    }

@@ -1,0 +1,145 @@
+"""Errors of a head: across methods after alignment, within its own method as they are."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mfscale.data import Dataset, LabelledSet, neighbour_graphs
+from mfscale.study import Stage
+from mfscale.training import POTENTIAL, Potential, StageResult, TrainingError, load_potential
+from mfscale.training.evaluation import CHUNK, Evaluation, Evaluator, StructureError
+
+Plan = Callable[..., list[Stage]]
+Run = Callable[..., StageResult]
+MakeFew = Callable[[Callable[[dict[str, np.ndarray]], None]], Dataset]
+Errors = tuple[list[Evaluation], list[StructureError]]
+
+DFT = {"heads": {"dft": {"subset": "b", "size": 60, "validation": 16}}}
+PER_ELEMENT_EV = np.array([3.0, -50.0, 20.0, 7.0])
+
+
+@pytest.fixture
+def potential(few: Dataset, plan: Plan, run: Run, tmp_path: Path) -> Potential:
+    """Trained a little on DFT labels."""
+    (stage,) = plan(few, DFT)
+    run(stage)
+    return load_potential(tmp_path / "checkpoints" / stage.id / POTENTIAL, own_network=True)[0]
+
+
+def labelled_set(dataset: Dataset) -> LabelledSet:
+    return dataset.labelled_set("dft", "b", 60, forces=True, n_validation=16)
+
+
+def evaluator(dataset: Dataset) -> Evaluator:
+    return Evaluator(dataset, neighbour_graphs(dataset, 5.0), "random", torch.device("cpu"))
+
+
+def evaluate(dataset: Dataset, potential: Potential) -> Errors:
+    return evaluator(dataset).evaluate(potential, {"dft": labelled_set(dataset)}, "end")
+
+
+def value(found: list[Evaluation], method: str, metric: str, unit: str) -> float:
+    (entry,) = (
+        e for e in found if (e.subset, e.method, e.metric, e.unit) == ("t", method, metric, unit)
+    )
+    return entry.value
+
+
+def test_another_method_is_aligned_by_least_squares(few: Dataset, potential: Potential) -> None:
+    """Against CC: the residual of the normal equations of the difference, by element."""
+    found, _ = evaluate(few, potential)
+    test = np.intersect1d(few.test_structures(), few.labelled_structures("cc"))
+    predicted = evaluator(few).predict(potential, "dft", test).energies_ev
+    counts = few.composition(test)
+    difference = predicted - few.energies("cc", test)
+    shift = np.linalg.solve(counts.T @ counts, counts.T @ difference)
+    misses = 1e3 * (difference - counts @ shift)
+    assert value(found, "cc", "energy_mae", "meV") == pytest.approx(np.abs(misses).mean())
+    assert value(found, "cc", "energy_rmse", "meV/atom") == pytest.approx(
+        np.sqrt(np.mean((misses / counts.sum(axis=1)) ** 2))
+    )
+
+
+def test_the_own_method_is_compared_as_it_is(few: Dataset, potential: Potential) -> None:
+    found, _ = evaluate(few, potential)
+    test = np.intersect1d(few.test_structures(), few.labelled_structures("dft"))
+    predicted = evaluator(few).predict(potential, "dft", test)
+    energies = 1e3 * (predicted.energies_ev - few.energies("dft", test))
+    forces = 1e3 * (predicted.forces_ev_a - few.forces("dft", test))
+    assert value(found, "dft", "energy_mae", "meV") == pytest.approx(np.abs(energies).mean())
+    assert value(found, "dft", "forces_mae", "meV/Å") == pytest.approx(np.abs(forces).mean())
+    assert value(found, "dft", "forces_rmse", "meV/Å") == pytest.approx(
+        np.sqrt(np.square(forces).mean())
+    )
+
+
+def test_only_offsets_of_other_methods_are_forgiven(
+    few: Dataset, make_few: MakeFew, potential: Potential
+) -> None:
+    """A shift per element of CC and xTB labels changes nothing; one of the head's own does."""
+
+    def shift(method: str) -> Callable[[dict[str, np.ndarray]], None]:
+        def change(arrays: dict[str, np.ndarray]) -> None:
+            labelled = arrays[f"{method}_structure"]
+            arrays[f"{method}_energy"] += few.composition(labelled) @ PER_ELEMENT_EV
+
+        return change
+
+    before, _ = evaluate(few, potential)
+    for method in ("cc", "xtb"):
+        after, _ = evaluate(make_few(shift(method)), potential)
+        assert [e.value for e in after] == pytest.approx([e.value for e in before], rel=1e-6)
+    after, _ = evaluate(make_few(shift("dft")), potential)
+    assert value(after, "dft", "energy_mae", "meV") > 1e4
+
+
+def test_errors_of_structures_average_to_the_error_reported(
+    few: Dataset, potential: Potential
+) -> None:
+    found, rows = evaluate(few, potential)
+    for method in few.methods:
+        own = [row for row in rows if row.method == method]
+        expected = np.intersect1d(few.test_structures(), few.labelled_structures(method))
+        assert [row.structure for row in own] == expected.tolist()
+        assert [row.n_atoms for row in own] == few.n_atoms(expected).tolist()
+        energy = [abs(row.energy_error_mev) for row in own]
+        assert np.mean(energy) == pytest.approx(value(found, method, "energy_mae", "meV"))
+        forces = [row.forces_mae_mev_per_a for row in own]
+        if method == "cc":
+            assert set(forces) == {None}
+        else:
+            mean = np.average(forces, weights=[row.n_atoms for row in own])
+            assert mean == pytest.approx(value(found, method, "forces_mae", "meV/Å"))
+
+
+def test_predictions_do_not_depend_on_what_is_predicted_beside(
+    few: Dataset, potential: Potential
+) -> None:
+    """More structures than one chunk holds, in any order; float32 resolves about 1e-6 eV."""
+    structures = np.random.default_rng(0).permutation(few.n_structures)[: CHUNK + 20]
+    predict = evaluator(few).predict
+    together = predict(potential, "dft", structures).energies_ev
+    alone = [predict(potential, "dft", structures[[i]]).energies_ev[0] for i in (0, CHUNK, -1)]
+    assert together[[0, CHUNK, -1]] == pytest.approx(alone, abs=1e-5)
+
+
+def test_totals_keep_what_float32_would_lose(few: Dataset, potential: Potential) -> None:
+    """Two offsets 10 µeV apart at 1e6 eV, where float32 resolves 60 meV."""
+    (head,) = potential.heads.values()
+    structures = np.array([0])
+    before = evaluator(few).predict(potential, "dft", structures).energies_ev
+    head.offsets_ev[:] += 1e6
+    far = evaluator(few).predict(potential, "dft", structures).energies_ev
+    head.offsets_ev[:] += 1e-5
+    further = evaluator(few).predict(potential, "dft", structures).energies_ev
+    n_atoms = few.n_atoms(structures)
+    assert far - before == pytest.approx(1e6 * n_atoms, rel=1e-14)
+    assert further - far == pytest.approx(1e-5 * n_atoms, rel=1e-3)
+
+
+def test_a_head_that_is_not_there_is_named(few: Dataset, potential: Potential) -> None:
+    with pytest.raises(TrainingError, match=r"no head 'cc'; it has: dft"):
+        evaluator(few).predict(potential, "cc", np.array([0]))
