@@ -107,9 +107,12 @@ def sql(
 def study_rows(store: "Store", study: Path | None) -> "pd.DataFrame":
     """The rows of a store, or only those of a study's stages."""
     from mfscale.cli.study import expand_file
+    from mfscale.results import in_natural_order
 
     frame = store.frame()
-    return frame if study is None else frame[frame["stage_id"].isin(expand_file(study).stages)]
+    if study is not None:
+        frame = frame[frame["stage_id"].isin(expand_file(study).stages)]
+    return in_natural_order(frame, ["step", "pretraining", "labels", "seed"])
 
 
 def _test_errors(frame: "pd.DataFrame") -> list[str]:

@@ -20,6 +20,8 @@ CpusOption = Annotated[
     int | None, typer.Option("--cpus", min=1, help="Processor cores to use; all if not given.")
 ]
 GpusOption = Annotated[int, typer.Option("--gpus", min=0, help="GPUs to use, one a stage.")]
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
 SHOWN = 60
 """Stages a plan lists before it asks for --all."""
 
@@ -111,7 +113,7 @@ def run(
     """Run the stages of a study that the store lacks.
 
     A finished stage never runs again, whichever study needs it. Interrupted, the same command goes
-    on from the last checkpoints.
+    on from the last checkpoints. Exit status: 0, 1 if a stage failed, 130 if interrupted.
     """
     from mfscale.cli._progress import shown
     from mfscale.orchestration import missing
@@ -133,7 +135,9 @@ def run(
             on_progress=on_progress,
         )
     _report(graph, store, summary, json=json)
-    if summary.progress.failed or summary.progress.ended < summary.progress.total:
+    if summary.progress.ended < summary.progress.total:
+        sys.exit(INTERRUPTED)
+    if summary.progress.failed:
         sys.exit(1)
 
 
@@ -232,8 +236,11 @@ def _report(graph: "StudyGraph", store: Path, summary: "Summary", *, json: bool)
             }
         )
         return
+    left = progress.total - progress.ended
     ran = f"{progress.finished} stages finished"
-    if progress.finished == 0 and not summary.unfinished:
+    if left:
+        ran = f"interrupted with {left} stages left (the same command goes on), {ran}"
+    elif progress.finished == 0 and not summary.unfinished:
         ran = "nothing to run"
     console.print(
         f"[bold]{graph.name}[/]: {ran}, {progress.cached} of {progress.total} were cached, in "

@@ -9,7 +9,8 @@ Setting = bool | int | float | str
 class Speed:
     """Training speed of one core of a 2026 x86 server, structures per second, eager, batch 32.
 
-    A guide to how long a study takes before it has measured anything of its own.
+    A guide to how long a study takes before it has measured anything of its own; measured by
+    ``benchmarks/model_speed.py``.
     """
 
     energies: float
@@ -51,10 +52,10 @@ def _nequip(
 
 LADDER: dict[str, dict[str, Size]] = {
     "nequip": {
-        "tiny": _nequip(2, 1, 16, 32, 8_784, Speed(3000, 1200)),
-        "small": _nequip(3, 1, 16, 64, 30_288, Speed(1000, 400)),
-        "medium": _nequip(3, 1, 32, 64, 165_536, Speed(700, 250)),
-        "large": _nequip(4, 2, 32, 64, 473_248, Speed(100, 40)),
-        "xlarge": _nequip(4, 2, 64, 128, 3_330_368, Speed(30, 12)),
+        "tiny": _nequip(2, 1, 16, 32, 8_784, Speed(2725, 896)),
+        "small": _nequip(3, 1, 16, 64, 30_288, Speed(816, 330)),
+        "medium": _nequip(3, 1, 32, 64, 165_536, Speed(453, 207)),
+        "large": _nequip(4, 2, 32, 64, 473_248, Speed(119, 46)),
+        "xlarge": _nequip(4, 2, 64, 128, 3_330_368, Speed(58, 22)),
     },
 }

@@ -72,7 +72,7 @@ def run(
     cpus: int,
     gpus: int = 0,
     on_progress: Callable[[Progress], None] = lambda _: None,
-    checkpoint_every_s: float = 60.0,
+    checkpoint_every_s: float = 15.0,
 ) -> Summary:
     """Run the stages of `graph` that `store` lacks, each once, children after their parents.
 
@@ -136,7 +136,7 @@ class _Campaign:
         self._expected_s = self._spent_s = 0.0
         self._samples = 0
         self._first_start: float | None = None
-        statuses = store.statuses()
+        self._statuses = statuses = store.statuses()
         done = frozenset(s for s in graph.stages if statuses.get(s) == "finished")
         diverged = [s for s in graph.stages if statuses.get(s) == "diverged"]
         self._left = {s.id for s in missing(graph, statuses)}
@@ -185,7 +185,8 @@ class _Campaign:
     def _skip(self, skips: list[Skip]) -> None:
         for skip in skips:
             self._left.discard(skip.stage_id)
-            self._publish(skip.stage_id, "skipped", skip.reason)
+            if self._statuses.get(skip.stage_id) != "skipped":
+                self._publish(skip.stage_id, "skipped", skip.reason)
             self.unfinished.append(Ended(skip.stage_id, "skipped", skip.reason))
         self.progress = replace(self.progress, skipped=self.progress.skipped + len(skips))
 

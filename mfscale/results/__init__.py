@@ -12,7 +12,7 @@ from mfscale.results.store import Store
 
 if TYPE_CHECKING:
     from mfscale.results.flat import flatten
-    from mfscale.results.query import group, pivot, read_table, select
+    from mfscale.results.query import group, in_natural_order, pivot, read_table, select
 
 __all__ = [
     "CURVE_SCHEMA",
@@ -25,6 +25,7 @@ __all__ = [
     "StoreError",
     "flatten",
     "group",
+    "in_natural_order",
     "pivot",
     "read_table",
     "select",
@@ -33,6 +34,7 @@ __all__ = [
 _LAZY = {
     "flatten": "flat",
     "group": "query",
+    "in_natural_order": "query",
     "pivot": "query",
     "read_table": "query",
     "select": "query",

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -83,8 +84,13 @@ def group(frame: pd.DataFrame, by: Sequence[str], values: Sequence[str]) -> pd.D
         grouped = _numbers(frame, value).groupby([frame[key] for key in keys], dropna=False)
         part = grouped.agg(["count", "mean", "std", "min", "max"]).reset_index()
         part.insert(len(keys), "column", value)
-        parts.append(part.rename(columns={"count": "n"}))
+        parts.append(in_natural_order(part.rename(columns={"count": "n"}), keys))
     return pd.concat(parts, ignore_index=True)
+
+
+def in_natural_order(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Sort rows as people count: ``dft:b:350`` before ``dft:b:1200``; equal rows stay in order."""
+    return frame.sort_values(list(by), key=_natural, kind="stable", ignore_index=True)
 
 
 def pivot(frame: pd.DataFrame, index: Sequence[str], columns: str, values: str) -> pd.DataFrame:
@@ -113,7 +119,7 @@ def pivot(frame: pd.DataFrame, index: Sequence[str], columns: str, values: str) 
         f"{columns}={value}" if known else f"{columns} missing"
         for value, known in zip(table.columns, present, strict=True)
     )
-    return table.reset_index()
+    return in_natural_order(table.reset_index(), list(index))
 
 
 def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
@@ -184,6 +190,12 @@ def _kind(series: pd.Series) -> str:
     if pd.api.types.is_bool_dtype(series):
         return "true or false"
     return "numbers" if pd.api.types.is_numeric_dtype(series) else "times, such as 2025-01-31"
+
+
+def _natural(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    if not pd.api.types.is_string_dtype(values.dtype):
+        return values
+    return values.str.replace(r"\d+", lambda digits: digits[0].zfill(20), regex=True)
 
 
 def _known(frame: pd.DataFrame, column: str) -> str:

@@ -1,12 +1,13 @@
 """Read a study file: safe YAML, duplicate keys refused, top-level keys checked."""
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import YAMLError, YAMLWarning
 
 from mfscale.study.errors import StudyError
 from mfscale.study.messages import shown, suggest
@@ -85,7 +86,9 @@ def parse_study(text: str, *, source: str, default_name: str = "study") -> Study
 
 def _yaml(text: str) -> object:
     try:
-        return YAML(typ="safe", pure=True).load(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", YAMLWarning)  # of what is odd, but legal
+            return YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark else ""

@@ -27,6 +27,9 @@ FORMAT = 1
 POTENTIAL = "model.safetensors"
 PROGRESS = "progress.safetensors"
 
+_UNUSABLE = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What a header of another shape, or settings that an architecture refuses, end in."""
+
 
 @dataclass(frozen=True)
 class History:
@@ -97,7 +100,7 @@ def load_potential(path: Path, *, own_network: bool = False) -> tuple[Potential,
         )
         load_weights(potential.network, tensors, potential.mean_neighbours)
         return potential, History(**header["history"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except _UNUSABLE as error:
         raise TrainingError(f"{path}: not a potential this version can use ({error})") from None
 
 
@@ -157,7 +160,7 @@ def load_progress(path: Path, stage_id: str) -> Progress | None:
             elapsed_s=header["elapsed_s"],
             curve=[CurvePoint(**point) for point in header["curve"]],
         )
-    except (TrainingError, KeyError, TypeError, ValueError):
+    except _UNUSABLE:
         return None
 
 
@@ -196,9 +199,12 @@ def _read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
         ) from None
     if not isinstance(header, dict) or header.get("kind") != kind:
         raise TrainingError(f"{path}: holds no {kind}; give a file that mfscale export wrote")
-    if header.get("format", 0) > FORMAT:
+    written = header.get("format")
+    if not isinstance(written, int):
+        raise TrainingError(f"{path}: names no format; give a file that mfscale export wrote")
+    if written > FORMAT:
         raise TrainingError(
-            f"{path}: written by a newer mfscale (format {header['format']}, this one reads "
-            f"{FORMAT}); upgrade mfscale"
+            f"{path}: written by a newer mfscale (format {written}, this one reads {FORMAT}); "
+            "upgrade mfscale"
         )
     return header, tensors

@@ -177,9 +177,13 @@ class Trainer:
         return progress
 
     def _restored(self, progress: Progress) -> Progress:
+        """Go on from `progress`, wherever its tensors lie: a file's are on the processor."""
+        device = self.parameters[0].device
         _load(self.parameters, progress.weights)
+        progress.average = [tensor.to(device) for tensor in progress.average]
+        progress.best = [tensor.to(device) for tensor in progress.best]
         for parameter, moments in zip(self.parameters, progress.optimizer, strict=True):
-            self.optimizer.state[parameter] = {k: v.clone() for k, v in moments.items()}
+            self.optimizer.state[parameter] = {k: v.to(device) for k, v in moments.items()}
         return progress
 
     def _snapshot(self, progress: Progress) -> Progress:

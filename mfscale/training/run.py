@@ -47,7 +47,7 @@ def run_stage(
     *,
     checkpoint_dir: Callable[[str], Path],
     device: torch.device | None = None,
-    checkpoint_every_s: float = 60.0,
+    checkpoint_every_s: float = 15.0,
 ) -> StageResult:
     """Train and evaluate `stage`, resuming where an earlier attempt was interrupted.
 

@@ -141,9 +141,11 @@ strategies:
     assert [row["status"] for row in rows] == ["diverged", "skipped", "skipped"]
     assert "NaN" in rows[0]["reason"]
     assert all(rows[0]["stage_id"] in r["reason"] or "skipped" in r["reason"] for r in rows[1:])
+    before = store.table()
     began = time.monotonic()
     run_here(text, store)  # settled: diverged once is diverged again, and nothing starts
     assert time.monotonic() - began < 5
+    assert store.table().equals(before)
 
 
 def test_a_failing_stage_keeps_its_log_and_the_next_run_tries_again(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,9 +35,11 @@ SHORT = {
 
 VARIES = {
     *("train_time_s", "total_train_time_s", "wall_time_s", "structures_per_second"),
-    *("started_at", "peak_memory_mb"),
+    *("started_at", "peak_memory_mb", "elapsed_s"),
 }
-"""Fields of a row that two equal runs may differ in."""
+"""Fields of a row or curve that two equal runs may differ in."""
+
+ALONE = Path(__file__).parent / "alone.py"
 
 Arrays = dict[str, np.ndarray]
 
@@ -105,19 +109,34 @@ def run(tmp_path: Path) -> Callable[..., StageResult]:
 
 @pytest.fixture(scope="session")
 def reproducible() -> Callable[[StageResult], dict[str, Any]]:
-    """All of a result that an equal run must repeat bit by bit."""
+    """All of a result that an equal run must repeat bit by bit, as JSON holds it."""
+    return lambda result: _reproducible(json.dumps(dataclasses.asdict(result), default=str))
 
-    def reproducible(result: StageResult) -> dict[str, Any]:
-        return {
-            "row": {key: value for key, value in result.row.items() if key not in VARIES},
-            "curve": [
-                dataclasses.replace(point, elapsed_s=0.0, structures_per_second=None)
-                for point in result.curve
-            ],
-            "errors": result.errors,
-        }
 
-    return reproducible
+@pytest.fixture(scope="session")
+def start_alone() -> Callable[..., subprocess.Popen[bytes]]:
+    """Start a stage in a process of its own, which leaves ``result.json`` in the folder."""
+
+    def start_alone(stage: Stage, folder: Path, every_s: float = 60.0) -> subprocess.Popen[bytes]:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "stage.json").write_text(stage.model_dump_json())
+        return subprocess.Popen([sys.executable, ALONE, folder, str(every_s)])
+
+    return start_alone
+
+
+@pytest.fixture(scope="session")
+def result_alone() -> Callable[[Path], dict[str, Any]]:
+    """Read what a process left, in the form of `reproducible`."""
+    return lambda folder: _reproducible((folder / "result.json").read_text())
+
+
+def _reproducible(text: str) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads(text)
+    for entry in (result["row"], *result["curve"]):
+        for key in VARIES & entry.keys():
+            del entry[key]
+    return result
 
 
 def _excerpt(path: Path, change: Callable[[Arrays], None]) -> Dataset:

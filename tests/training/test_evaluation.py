@@ -1,7 +1,7 @@
 """Errors of a head: across methods after alignment, within its own method as they are."""
 
+import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,11 +9,10 @@ import torch
 
 from mfscale.data import Dataset, LabelledSet, neighbour_graphs
 from mfscale.study import Stage
-from mfscale.training import POTENTIAL, Potential, StageResult, TrainingError, load_potential
+from mfscale.training import POTENTIAL, Potential, TrainingError, load_potential, run_stage
 from mfscale.training.evaluation import CHUNK, Evaluation, Evaluator, StructureError
 
 Plan = Callable[..., list[Stage]]
-Run = Callable[..., StageResult]
 MakeFew = Callable[[Callable[[dict[str, np.ndarray]], None]], Dataset]
 Errors = tuple[list[Evaluation], list[StructureError]]
 
@@ -21,12 +20,13 @@ DFT = {"heads": {"dft": {"subset": "b", "size": 60, "validation": 16}}}
 PER_ELEMENT_EV = np.array([3.0, -50.0, 20.0, 7.0])
 
 
-@pytest.fixture
-def potential(few: Dataset, plan: Plan, run: Run, tmp_path: Path) -> Potential:
+@pytest.fixture(scope="module")
+def potential(few: Dataset, plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Potential:
     """Trained a little on DFT labels."""
     (stage,) = plan(few, DFT)
-    run(stage)
-    return load_potential(tmp_path / "checkpoints" / stage.id / POTENTIAL, own_network=True)[0]
+    folder = tmp_path_factory.mktemp("potential")
+    run_stage(stage, checkpoint_dir=lambda stage_id: folder / stage_id)
+    return load_potential(folder / stage.id / POTENTIAL, own_network=True)[0]
 
 
 def labelled_set(dataset: Dataset) -> LabelledSet:
@@ -129,15 +129,15 @@ def test_predictions_do_not_depend_on_what_is_predicted_beside(
 def test_totals_keep_what_float32_would_lose(few: Dataset, potential: Potential) -> None:
     """Two offsets 10 µeV apart at 1e6 eV, where float32 resolves 60 meV."""
     (head,) = potential.heads.values()
-    structures = np.array([0])
-    before = evaluator(few).predict(potential, "dft", structures).energies_ev
-    head.offsets_ev[:] += 1e6
-    far = evaluator(few).predict(potential, "dft", structures).energies_ev
-    head.offsets_ev[:] += 1e-5
-    further = evaluator(few).predict(potential, "dft", structures).energies_ev
-    n_atoms = few.n_atoms(structures)
-    assert far - before == pytest.approx(1e6 * n_atoms, rel=1e-14)
-    assert further - far == pytest.approx(1e-5 * n_atoms, rel=1e-3)
+    structures = np.arange(5)
+
+    def shifted(by_ev: float) -> np.ndarray:
+        moved = dataclasses.replace(head, offsets_ev=head.offsets_ev + by_ev)
+        moved_potential = dataclasses.replace(potential, heads={"dft": moved})
+        return evaluator(few).predict(moved_potential, "dft", structures).energies_ev
+
+    difference = shifted(1e6 + 1e-5) - shifted(1e6)
+    assert difference == pytest.approx(1e-5 * few.n_atoms(structures), rel=1e-3)
 
 
 def test_a_head_that_is_not_there_is_named(few: Dataset, potential: Potential) -> None:

@@ -1,0 +1,162 @@
+"""Estimates of time: sums done by hand, from what a store has measured or else from references."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mfscale.orchestration import Rates, kind_of, rates, wall_time
+from mfscale.results import SCHEMA, Store
+from mfscale.study import Head, Hyperparameters, Model, Stage
+
+ENERGIES = ("nequip", "tiny", "float32", False)
+FORCES = ("nequip", "tiny", "float32", True)
+REFERENCE = {ENERGIES: 3000.0, FORCES: 1000.0, ("nequip", "large", "float32", True): 40.0}
+
+
+def stage(
+    stage_id: str = "s",
+    parent: str | None = None,
+    *,
+    steps: int = 100,
+    batch: int = 30,
+    labels: int = 500,
+    forces: bool = False,
+    size: str = "tiny",
+) -> Stage:
+    """Make a stage that differs where it matters to its duration."""
+    head = Head(
+        method="dft",
+        subset="b",
+        size=labels,
+        n_validation=8,
+        forces=forces,
+        weight=1.0,
+        inherit=None,
+        digest="00",
+    )
+    model = Model(architecture="nequip", size=size, settings={}, dtype="float32", cutoff_a=5.0)
+    return Stage(
+        id=stage_id,
+        parent_id=parent,
+        root_id=parent or stage_id,
+        step=1 if parent else 0,
+        dataset="toy",
+        split="random",
+        model=model,
+        heads={"dft": head},
+        lineage=(),
+        trainable="all",
+        hyperparameters=Hyperparameters(learning_rate=0.01, max_steps=steps, batch_size=batch),
+        seed=0,
+        data_seed=0,
+    )
+
+
+Finish = Callable[..., None]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store", create=True)
+
+
+@pytest.fixture
+def finish(store: Store) -> Finish:
+    """Publish a row with what an estimate reads."""
+
+    def publish(
+        stage_id: str, samples: int, train_s: float, wall_s: float, status: str = "finished"
+    ) -> None:
+        head = {"name": "dft", "method": "dft", "subset": "b", "size": 9, "forces": True}
+        store.publish(
+            {
+                "stage_id": stage_id,
+                "attempt": 0,
+                "status": status,
+                "purpose": "science",
+                "architecture": "nequip",
+                "size": "tiny",
+                "dtype": "float32",
+                "heads": [head],
+                "samples_seen": samples,
+                "train_time_s": train_s,
+                "wall_time_s": wall_s,
+            }
+        )
+
+    return publish
+
+
+def test_before_anything_is_measured_the_reference_counts() -> None:
+    found = rates(SCHEMA.empty_table(), REFERENCE)
+    # 100 steps of 30 structures at 1000 structures/s, and two seconds of overhead.
+    assert found.seconds(stage(forces=True)) == pytest.approx(2 + 100 * 30 / 1000)
+    assert found.seconds(stage(forces=False)) == pytest.approx(2 + 100 * 30 / 3000)
+    assert "reference" in found.basis
+
+
+def test_what_the_store_has_measured_goes_before_the_reference(
+    store: Store, finish: Finish
+) -> None:
+    finish("a", samples=3000, train_s=10.0, wall_s=11.0)
+    finish("b", samples=1000, train_s=10.0, wall_s=13.0)
+    finish("c", samples=9999, train_s=0.1, wall_s=99.0, status="failed")
+    found = rates(store.table(), REFERENCE)
+    # 4000 structures in 20 s; one and three seconds of overhead.
+    assert found.seconds(stage(forces=True)) == pytest.approx(2 + 100 * 30 / 200)
+    # Nothing of this kind is measured yet, but the overhead is.
+    assert found.seconds(stage(forces=False)) == pytest.approx(2 + 100 * 30 / 3000)
+    assert "the 2 stages already measured" in found.basis
+
+
+def test_a_batch_holds_no_more_than_there_is() -> None:
+    found = rates(SCHEMA.empty_table(), REFERENCE)
+    assert found.seconds(stage(labels=10)) == pytest.approx(2 + 100 * 10 / 3000)
+
+
+def test_an_unknown_kind_is_taken_to_be_slow() -> None:
+    found = rates(SCHEMA.empty_table(), REFERENCE)
+    unknown = stage(size="gigantic")
+    assert kind_of(unknown) not in REFERENCE
+    assert found.seconds(unknown) == found.seconds(stage(size="large", forces=True))
+
+
+def test_stages_that_finished_without_training_measure_no_speed(
+    store: Store, finish: Finish
+) -> None:
+    finish("a", samples=0, train_s=0.0, wall_s=1.0)
+    assert rates(store.table(), REFERENCE).seconds(stage(forces=True)) == pytest.approx(1 + 3)
+
+
+def seconds(value: float) -> Rates:
+    """Rates by which a stage of 100 steps takes so many seconds."""
+    return Rates(measured={}, reference={ENERGIES: 3000 / value}, overhead_s=0, n_measured=0)
+
+
+def test_work_is_shared_out_but_a_chain_is_not() -> None:
+    ten = seconds(10)
+    wide = [stage(f"s{i}") for i in range(6)]
+    assert wall_time(wide, ten, slots=2) == pytest.approx(30)
+    chain = [stage("a"), stage("b", "a"), stage("c", "b")]
+    assert wall_time(chain, ten, slots=2) == pytest.approx(30)
+    assert wall_time([*wide, *chain], ten, slots=2) == pytest.approx(45)
+
+
+def test_a_cached_parent_costs_nothing() -> None:
+    assert wall_time([stage("b", "a")], seconds(10), slots=2) == pytest.approx(10)
+
+
+def test_nothing_takes_no_time() -> None:
+    assert wall_time([], seconds(10), slots=2) == 0
+
+
+@given(st.lists(st.integers(1, 2000), min_size=1, max_size=8), st.integers(1, 8))
+def test_more_slots_never_take_longer(steps: list[int], slots: int) -> None:
+    stages = [stage(f"s{i}", steps=n) for i, n in enumerate(steps)]
+    estimate = seconds(10)
+    longest = max(estimate.seconds(s) for s in stages)
+    assert wall_time(stages, estimate, slots) >= wall_time(stages, estimate, slots + 1)
+    assert wall_time(stages, estimate, slots + 8) == pytest.approx(longest)

@@ -1,0 +1,68 @@
+"""A killed run goes on to the very result of an undisturbed one."""
+
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+import pytest
+
+from mfscale.data import Dataset
+from mfscale.study import Stage
+from mfscale.training import POTENTIAL, StageResult
+from mfscale.training.checkpoint import PROGRESS, load_progress
+
+DFT = {"heads": {"dft": {"subset": "b", "size": 16, "validation": 8}}}
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_as_an_undisturbed_one(
+    few: Dataset,
+    plan: Callable[..., list[Stage]],
+    run: Callable[..., StageResult],
+    start_alone: Callable[..., Popen[bytes]],
+    reproducible: Callable[[StageResult], dict[str, Any]],
+    tmp_path: Path,
+) -> None:
+    (stage,) = plan(few, DFT, training={"max_steps": 60, "validate_every": 5, "patience": 100})
+    undisturbed = run(stage, folder="undisturbed")
+
+    folder = tmp_path / "killed"
+    process = start_alone(stage, folder, every_s=0.0)
+    while not (folder / stage.id / PROGRESS).exists():
+        assert process.poll() is None, "it ended before it left any progress"
+        time.sleep(0.002)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert not (folder / stage.id / POTENTIAL).exists()
+    progress = load_progress(folder / stage.id / PROGRESS, stage.id)
+    assert progress is not None
+    assert 0 < progress.step < 60
+    shutil.copytree(folder, tmp_path / "damaged")
+
+    resumed = run(stage, folder="killed")
+    assert resumed.curve[: len(progress.curve)] == progress.curve, "steps done were done again"
+
+    broken = tmp_path / "damaged" / stage.id / PROGRESS
+    broken.write_bytes(broken.read_bytes()[:1000])
+    restarted = run(stage, folder="damaged")
+    assert restarted.curve[1] != progress.curve[1], "a damaged file was believed"
+
+    weights = (tmp_path / "undisturbed" / stage.id / POTENTIAL).read_bytes()
+    for result, name in ((resumed, "killed"), (restarted, "damaged")):
+        assert reproducible(result) == reproducible(undisturbed)
+        left = tmp_path / name / stage.id
+        assert [path.name for path in left.glob("*.safetensors")] == [POTENTIAL]
+        assert tensors(left / POTENTIAL) == tensors_of(weights)
+
+
+def tensors(path: Path) -> bytes:
+    return tensors_of(path.read_bytes())
+
+
+def tensors_of(content: bytes) -> bytes:
+    """The data of a safetensors file, after its header (which holds the training time)."""
+    return content[8 + int.from_bytes(content[:8], "little") :]
