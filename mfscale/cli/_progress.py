@@ -34,7 +34,7 @@ def shown(total: int, *, quiet: bool) -> Iterator[Callable[[Progress], None]]:
     with bar:
         task = bar.add_task("", total=total, state="starting workers")
         yield lambda p: bar.update(
-            task, completed=p.ended, state=f"{p.running} running, {describe(p)}".rstrip(", ")
+            task, completed=p.ended, state=f"{p.running} running, {describe(p)}"
         )
 
 
@@ -47,23 +47,20 @@ class _Lines:
     def __call__(self, progress: Progress) -> None:
         if progress.ended > max(self._ended, progress.cached):
             done = f"{progress.ended}/{progress.total} stages done"
-            stderr.print(f"{done}, {describe(progress)}".rstrip(", "), soft_wrap=True)
+            stderr.print(f"{done}, {describe(progress)}", soft_wrap=True)
         self._ended = progress.ended
 
 
 def describe(progress: Progress) -> str:
     """What has gone wrong, how fast it goes, how long it will take."""
-    parts = [
+    parts = [f"{progress.failed} failed"]
+    parts += [
         f"{count} {name}"
-        for name, count in (
-            ("diverged", progress.diverged),
-            ("failed", progress.failed),
-            ("skipped", progress.skipped),
-        )
+        for name, count in (("diverged", progress.diverged), ("skipped", progress.skipped))
         if count
     ]
     if progress.structures_per_second is not None:
         parts.append(f"{progress.structures_per_second:,.0f} structures/s")
-    if progress.left_s is not None and progress.ended < progress.total:
+    if progress.ended < progress.total:
         parts.append(f"about {duration(progress.left_s)} left")
     return ", ".join(parts)

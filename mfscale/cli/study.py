@@ -124,7 +124,7 @@ def run(
     opened = Store(store, create=True)
     rates = _rates(opened)
     if missing(graph, opened.statuses()):
-        stderr.print(f"Running {graph.name} into {store} …")
+        stderr.print(f"Running {graph.name} into {store} …", soft_wrap=True)
     with shown(len(graph.stages), quiet=json) as on_progress:
         summary = run_graph(
             graph,

@@ -19,7 +19,7 @@ class Progress:
         Training structures of all slots together since the first stage started; None before any
         stage has ended.
     left_s
-        Estimated seconds to the end; None before any stage has ended.
+        Estimated seconds to the end, corrected by how long the ended stages have taken.
     """
 
     total: int
@@ -30,7 +30,7 @@ class Progress:
     skipped: int = 0
     running: int = 0
     structures_per_second: float | None = None
-    left_s: float | None = None
+    left_s: float = 0.0
 
     @property
     def ended(self) -> int:

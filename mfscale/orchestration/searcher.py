@@ -40,6 +40,10 @@ class GraphSearcher(Searcher):
         self._skipped = skipped
         self._trials: dict[str, str] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune pickles its searcher to restore runs, which here the store does."""
+        return {}
+
     def set_search_properties(
         self,
         metric: str | None,  # noqa: ARG002 - Tune's signature

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError, YAMLWarning
+from ruamel.yaml.error import MarkedYAMLError, YAMLError, YAMLWarning
 
 from mfscale.study.errors import StudyError
 from mfscale.study.messages import shown, suggest
@@ -89,16 +89,25 @@ def _yaml(text: str) -> object:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", YAMLWarning)  # of what is odd, but legal
             return YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        raise StudyError(_explained(error)) from None
     except YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f"line {mark.line + 1}: " if mark else ""
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise StudyError(f"{where}not valid YAML ({problem}); correct it") from None
+        raise StudyError(f"not valid YAML ({str(error).splitlines()[0]}); correct it") from None
     except RecursionError:
         raise StudyError("not valid YAML (brackets or dashes nested too deep)") from None
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         # What the parser's own conversions raise, e.g. for `!!bool maybe`.
         raise StudyError(f"not valid YAML ({error}); correct it") from None
+
+
+def _explained(error: MarkedYAMLError) -> str:
+    """Where the parser gave up, and where what it was reading had begun."""
+    end, begin = error.problem_mark, error.context_mark
+    where = f"line {end.line + 1}: " if end else ""
+    within = ""
+    if end and begin and begin.line < end.line and "parsing" in error.context:
+        within = f", {error.context} that begins in line {begin.line + 1}"
+    return f"{where}not valid YAML ({error.problem}{within}); correct it"
 
 
 def _study(tree: object, source: str, default_name: str) -> Study:

@@ -229,7 +229,11 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     # YAML
     "duplicate key": (GOOD + "seed: 1\nseed: 2", ["line 4", 'duplicate key "seed"']),
     "tab": ("dataset: toy\n\tseed: 1", ["line 2", "not valid YAML"]),
-    "open bracket": ("dataset: [toy", ["line 1", "not valid YAML"]),
+    "open bracket": (
+        "dataset: toy\nseed: [0,\nmodel: {}\nsplit: random",
+        ["line 4: not valid YAML", "a flow sequence that begins in line 2"],
+    ),
+    "anchor used again": (GOOD + "seed: [&a 1, &a x]", ["seed: must be a whole number, got 'x'"]),
     "control characters": ("dataset: \x01", ["not valid YAML", "x0001"]),
     "escaped control characters": (GOOD + 'name: "a\\eb"', ["name: 'a\\x1bb'", "printed"]),
     "half a surrogate": (GOOD + 'name: "\\ud800"', ["name: '\\ud800'", "printed"]),
@@ -249,6 +253,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
 }
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(("text", "words"), WRONG.values(), ids=WRONG)
 def test_one_line_says_what_is_wrong_and_where(
     catalogue: Catalogue, text: str, words: list[str]

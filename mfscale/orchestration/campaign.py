@@ -1,0 +1,139 @@
+"""One run of a study: what may start, what has ended, how long the rest will take."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mfscale.orchestration import worker
+from mfscale.orchestration.estimate import Rates
+from mfscale.orchestration.progress import Progress
+from mfscale.orchestration.schedule import Schedule, Skip
+from mfscale.results import Store
+from mfscale.study import Stage, StudyGraph
+
+CRASHES = 2
+"""How often a stage whose worker dies is started again, from its last checkpoint."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A stage that did not finish, and why."""
+
+    stage_id: str
+    status: str
+    reason: str
+
+
+def missing(graph: StudyGraph, statuses: Mapping[str, str]) -> list[Stage]:
+    """The stages of a study that a store lacks: those without a result, finished or diverged.
+
+    A failed stage is missing: the next run tries again.
+    """
+    settled = {"finished", "diverged"}
+    return [stage for stage in graph.stages.values() if statuses.get(stage.id) not in settled]
+
+
+class Campaign:
+    """One run: the schedule, what has ended so far, and what has been learned of speed."""
+
+    def __init__(
+        self,
+        graph: StudyGraph,
+        store: Store,
+        estimate: Rates,
+        *,
+        slots: int,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self.graph = graph
+        self.store = store
+        self.slots = slots
+        self.on_progress = on_progress
+        self.unfinished: list[Ended] = []
+        self.warnings: list[str] = []
+        self._seconds = {stage.id: estimate.seconds(stage) for stage in graph.stages.values()}
+        self._expected_s = self._spent_s = 0.0
+        self._samples = 0
+        self._first_start: float | None = None
+        self._statuses = statuses = store.statuses()
+        done = frozenset(s for s in graph.stages if statuses.get(s) == "finished")
+        diverged = [s for s in graph.stages if statuses.get(s) == "diverged"]
+        self._left = {s.id for s in missing(graph, statuses)}
+        self.schedule = Schedule(
+            {stage.id: stage.parent_id for stage in graph.stages.values()},
+            done,
+            weight=self._seconds.__getitem__,
+        )
+        self.progress = Progress(total=len(graph.stages), cached=len(done) + len(diverged))
+        for stage_id in diverged:
+            self._skip(self.schedule.exclude(stage_id, "diverged"))
+
+    def config(self, stage_id: str) -> dict[str, Any]:
+        """Configure the trial of a stage that starts now."""
+        if self._first_start is None:
+            self._first_start = time.perf_counter()
+        self._tell()
+        return {
+            worker.STAGE: self.graph.stages[stage_id].model_dump_json(),
+            worker.ATTEMPT: self.store.next_attempt(stage_id),
+        }
+
+    def ended(self, stage_id: str, result: Mapping[str, Any] | None) -> str:
+        """Take note of how a stage ended; the result is None if its worker died too often."""
+        if result is None or "status" not in result:
+            result = {"status": "failed", "reason": f"its worker died {CRASHES + 1} times"}
+            self._publish(stage_id, "failed", result["reason"])
+        status: str = result["status"]
+        self._left.discard(stage_id)
+        if status == "finished":
+            self._samples += result["samples_seen"]
+            self._expected_s += self._seconds[stage_id]
+            self._spent_s += result["wall_time_s"]
+            self.warnings += [f"{stage_id}: {text}" for text in result["warnings"]]
+        else:
+            self.unfinished.append(Ended(stage_id, status, result["reason"]))
+        count = getattr(self.progress, status) + 1
+        self.progress = replace(self.progress, **{status: count})
+        return status
+
+    def skipped(self, skips: list[Skip]) -> None:
+        """Take note of stages that cannot run any more, now that one has ended."""
+        self._skip(skips)
+        self._tell()
+
+    def _skip(self, skips: list[Skip]) -> None:
+        for skip in skips:
+            self._left.discard(skip.stage_id)
+            if self._statuses.get(skip.stage_id) != "skipped":
+                self._publish(skip.stage_id, "skipped", skip.reason)
+            self.unfinished.append(Ended(skip.stage_id, "skipped", skip.reason))
+        self.progress = replace(self.progress, skipped=self.progress.skipped + len(skips))
+
+    def _publish(self, stage_id: str, status: str, reason: str) -> None:
+        stage = self.graph.stages[stage_id]
+        self.store.publish(
+            {
+                "stage_id": stage_id,
+                "attempt": self.store.next_attempt(stage_id),
+                "status": status,
+                "purpose": stage.purpose,
+                "parent_id": stage.parent_id,
+                "root_id": stage.root_id,
+                "reason": reason,
+            }
+        )
+
+    def _tell(self) -> None:
+        rate, slower = None, 1.0
+        if self._samples and self._first_start is not None:
+            rate = self._samples / (time.perf_counter() - self._first_start)
+            slower = self._spent_s / self._expected_s
+        left = slower * sum(self._seconds[s] for s in self._left) / self.slots
+        self.progress = replace(
+            self.progress,
+            running=len(self.schedule.running),
+            structures_per_second=rate,
+            left_s=left,
+        )
+        self.on_progress(self.progress)

@@ -1,0 +1,476 @@
+"""Bad input ends in one message that names the culprit, exit status 2, and no traceback."""
+
+import random
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import mfscale
+from mfscale.cli import main
+from mfscale.data import open_dataset
+from mfscale.results import Store
+
+QUICKSTART = Path(mfscale.__file__).parents[1] / "sweeps" / "quickstart.yaml"
+STUDY = "dataset: chno3\nstrategies: {direct: [{heads: {cc: {subset: a, size: 50}}}]}\n"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said, and how it ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Answer]
+
+
+@pytest.fixture
+def mfscale_here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Command:
+    """Run the command line's own entry point in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["mfscale", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        status = ended.value.code or 0
+        assert isinstance(status, int)
+        return Answer(status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def mfscale_process(tmp_path: Path) -> Command:
+    """Run the command in a process of its own, in an empty folder."""
+
+    def run(*arguments: object) -> Answer:
+        done = subprocess.run(
+            [sys.executable, "-m", "mfscale", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+            timeout=60,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+def assert_one_message(answer: Answer, *words: object) -> None:
+    assert answer.status == 2, answer
+    assert answer.out == ""
+    assert answer.err.startswith("error: ")
+    assert "Traceback" not in answer.err
+    assert "Warning" not in answer.err
+    for word in words:
+        assert str(word) in answer.err
+
+
+# Mutations of the quickstart study.
+
+VALUES = (
+    "",
+    "null",
+    "true",
+    "-1",
+    "0",
+    "1e400",
+    "one",
+    "[]",
+    "[1, x]",
+    "{}",
+    "{zip: a}",
+    "{zip: a, values: [1, 2]}",
+    "{literal: 3}",
+    "2020-01-01",
+    "*a",
+    "&a 1",
+    "!!binary aGk=",
+    ".nan",
+    "99999999999999999999",
+    "a: b",
+    "[[1]]",
+)
+ODD = "\t\x00\x07\x1b\u00a0\u200b\ud800\u2028:#{}[]&*!|>'\"%@`-?,\\é漢~"
+
+Mutation = Callable[[str, random.Random], str]
+
+
+def deleted_line(text: str, rng: random.Random) -> str:
+    lines = text.splitlines(keepends=True)
+    del lines[rng.randrange(len(lines))]
+    return "".join(lines)
+
+
+def repeated_line(text: str, rng: random.Random) -> str:
+    lines = text.splitlines(keepends=True)
+    lines.insert(rng.randrange(len(lines)), rng.choice(lines))
+    return "".join(lines)
+
+
+def swapped_lines(text: str, rng: random.Random) -> str:
+    lines = text.splitlines(keepends=True)
+    i, j = rng.sample(range(len(lines)), 2)
+    lines[i], lines[j] = lines[j], lines[i]
+    return "".join(lines)
+
+
+def misspelt_word(text: str, rng: random.Random) -> str:
+    word = rng.choice(list(re.finditer(r"[A-Za-z_]{2,}", text)))
+    i = rng.randrange(word.start(), word.end() - 1)
+    return text[:i] + text[i + 1] + text[i] + text[i + 2 :]
+
+
+def other_value(text: str, rng: random.Random) -> str:
+    value = rng.choice(list(re.finditer(r"(?<=: )[^\s,{}\[\]]+|\[[^\]]*\]", text)))
+    return text[: value.start()] + rng.choice(VALUES) + text[value.end() :]
+
+
+def truncated(text: str, rng: random.Random) -> str:
+    return text[: rng.randrange(len(text))]
+
+
+def odd_characters(text: str, rng: random.Random) -> str:
+    for _ in range(rng.randrange(1, 4)):
+        i = rng.randrange(len(text))
+        text = text[:i] + rng.choice(ODD) + text[i:]
+    return text
+
+
+def shifted_line(text: str, rng: random.Random) -> str:
+    lines = text.splitlines(keepends=True)
+    i = rng.randrange(len(lines))
+    lines[i] = rng.choice([" " + lines[i], "   " + lines[i], lines[i][1:], lines[i][2:]])
+    return "".join(lines)
+
+
+def lost_characters(text: str, rng: random.Random) -> str:
+    i = rng.randrange(len(text))
+    return text[:i] + text[i + rng.randrange(1, 8) :]
+
+
+MUTATIONS: tuple[Mutation, ...] = (
+    deleted_line,
+    repeated_line,
+    swapped_lines,
+    misspelt_word,
+    other_value,
+    truncated,
+    odd_characters,
+    shifted_line,
+    lost_characters,
+)
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_a_mutated_quickstart_ends_in_a_plan_or_a_message(
+    mfscale_here: Command, tmp_path: Path, mutation: Mutation, seed: int
+) -> None:
+    text = mutation(QUICKSTART.read_text(encoding="utf-8"), random.Random(seed))  # noqa: S311
+    study = tmp_path / "mutated.yaml"
+    study.write_bytes(text.encode("utf-8", "surrogatepass"))
+    answer = mfscale_here("plan", study)
+    if answer.status == 0:
+        assert "steps make" in answer.out
+        assert answer.err == ""
+    else:
+        assert_one_message(answer, f"error: {study}: ")
+        assert len(answer.err.splitlines()) == 1
+        assert len(answer.err) < 300 + len(str(study))
+
+
+def test_the_quickstart_itself_ends_in_a_plan(mfscale_here: Command) -> None:
+    answer = mfscale_here("plan", QUICKSTART)
+    assert answer.status == 0
+    assert "0 are cached" in answer.out
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("patience", "patiense"), ["training.patiense", "did you mean 'patience'?"]),
+        (("[50, 150, 500]", "[50, 150, 5000]"), ["heads.cc.size", "asks for 5000", "has 591"]),
+        (("chno3", "chno"), ["dataset", "did you mean chno3?"]),
+        (("seed: [0, 1]", "seed: [0, 1"), [": line ", "not valid YAML", "that begins in line"]),
+    ],
+)
+def test_a_process_of_its_own_says_the_same(
+    mfscale_process: Command, tmp_path: Path, change: tuple[str, str], words: list[str]
+) -> None:
+    study = tmp_path / "study.yaml"
+    text = QUICKSTART.read_text(encoding="utf-8")
+    assert change[0] in text
+    study.write_text(text.replace(*change), encoding="utf-8")
+    answer = mfscale_process("plan", study)
+    assert_one_message(answer, study, *words)
+    assert len(answer.err.splitlines()) == 1
+
+
+# Stores.
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    path = tmp_path / "study.yaml"
+    path.write_text(STUDY)
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store with four finished stages, trained on CC labels alone."""
+    made = Store(tmp_path / "store", create=True)
+    for stage_id, size, error in (("aa0", 50, 30.0), ("aa1", 100, 21.0), ("ab2", 200, 15.1)):
+        error_of = {"head": "cc", "method": "cc", "moment": "end", "metric": "energy_mae"}
+        labels = {"method": "cc", "subset": "a", "size": size, "forces": False}
+        made.publish(
+            {
+                "stage_id": stage_id,
+                "attempt": 0,
+                "status": "finished",
+                "purpose": "science",
+                "root_id": stage_id,
+                "step": 0,
+                "architecture": "nequip",
+                "size": "tiny",
+                "dtype": "float32",
+                "seed": 0,
+                "steps": 100,
+                "converged": True,
+                "heads": [{"name": "cc", "n_validation": 8, "weight": 1.0, **labels}],
+                "lineage": [{"step": 0, "stage_id": stage_id, "head": "cc", **labels}],
+                "samples_seen": 100,
+                "train_time_s": 1.0,
+                "wall_time_s": 2.0,
+                "evaluations": [
+                    {**error_of, "subset": "t", "unit": "meV", "value": error, "n": 50}
+                ],
+            }
+        )
+    return made
+
+
+READING = [
+    ["status"],
+    ["results"],
+    ["sql", "select 1"],
+    ["fit"],
+    ["predict", "--at", "100"],
+    ["plot"],
+    ["export", "aa0"],
+]
+
+
+def named(command: list[str]) -> str:
+    return command[0]
+
+
+@pytest.mark.parametrize("command", READING, ids=named)
+def test_no_store_is_said_with_how_one_is_made(
+    mfscale_here: Command, tmp_path: Path, command: list[str]
+) -> None:
+    absent = tmp_path / "absent"
+    answer = mfscale_here(*command, "--store", absent)
+    assert_one_message(answer, absent, "not a results store", "mfscale run STUDY --store")
+    assert not absent.exists()
+
+
+@pytest.mark.parametrize("command", [*READING, ["plan", "study.yaml"]], ids=named)
+def test_a_store_of_a_newer_version_is_left_alone(
+    mfscale_here: Command, study: Path, store: Store, command: list[str]
+) -> None:
+    marker = store.path / "store.json"
+    marker.write_text('{"format": 1000}')
+    before = sorted(store.path.rglob("*"))
+    answer = mfscale_here(*command, "--store", store.path)
+    assert_one_message(answer, marker, "1000", "upgrade mfscale")
+    assert sorted(store.path.rglob("*")) == before
+    assert study.exists()
+
+
+def test_a_folder_of_other_things_does_not_become_a_store(
+    mfscale_here: Command, study: Path, tmp_path: Path
+) -> None:
+    answer = mfscale_here("run", study, "--store", tmp_path)
+    assert_one_message(answer, tmp_path, "holds other files", "name a new or empty folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["study.yaml"]
+
+
+@pytest.mark.parametrize("command", [["status"], ["plan", "study.yaml"]], ids=named)
+def test_a_corrupt_result_is_set_aside_and_the_next_command_works(
+    mfscale_process: Command, study: Path, store: Store, command: list[str]
+) -> None:
+    damaged = store.path / "inbox" / "ab2-0.parquet"
+    content = damaged.read_bytes()[:100]
+    damaged.write_bytes(content)
+    answer = mfscale_process(*command, "--store", store.path)
+    aside = store.path / "set-aside" / "inbox" / "ab2-0.parquet"
+    assert_one_message(answer, damaged, "is damaged", f"was moved to {aside}", "running the study")
+    assert aside.read_bytes() == content
+    assert study.exists()
+    again = mfscale_process(*command, "--store", store.path)
+    assert again.status == 0
+    assert again.err == ""
+    assert Store(store.path).statuses() == {"aa0": "finished", "aa1": "finished"}
+
+
+# Questions to a store.
+
+QUESTIONS: dict[str, tuple[list[str], list[str]]] = {
+    "column of a condition": (
+        ["results", "--where", "cc_sise>=100"],
+        ["no column 'cc_sise'", "did you mean cc_size"],
+    ),
+    "condition without operator": (["results", "--where", "cc_size"], ["column=value"]),
+    "condition of another type": (
+        ["results", "--where", "cc_size>many"],
+        ["'many' is no value of cc_size, which holds numbers"],
+    ),
+    "columns": (["results", "--columns", "stage_id,sed"], ["no column 'sed'", "seed"]),
+    "groups": (["results", "--group-by", "architectur"], ["mean architecture"]),
+    "values that are no numbers": (
+        ["results", "--group-by", "seed", "--values", "status"],
+        ["'status' does not hold numbers"],
+    ),
+    "half a pivot": (["results", "--pivot", "seed:cc_size"], ["ROWS:COLUMN:VALUE"]),
+    "SQL syntax": (["sql", "selct 1"], ["SQL: Parser Error", "selct"]),
+    "SQL column": (["sql", "select cc_sise from results"], ["cc_sise", "cc_size"]),
+    "SQL that writes": (["sql", "drop table results"], ["not one statement that reads"]),
+    "SQL on files": (["sql", "select * from 'x.csv'"], ["x.csv", "disabled"]),
+    "two SQL statements": (["sql", "select 1; select 2"], ["not one statement"]),
+    "target": (["fit", "--target", "ccsd"], ["ccsd_t_energy_mae_mev", "name another --target"]),
+    "level": (["fit", "--law", "power", "--level", "95"], ["level = 95", "between 0 and 1"]),
+    "predict at zero": (["predict", "--at", "0"], ["cc_size = 0", "must be positive"]),
+    "predict below zero": (["predict", "--at=-5"], ["cc_size = -5", "must be positive"]),
+    "predict at nan": (["predict", "--at", "nan"], ["cc_size = nan", "must be positive"]),
+    "unknown stage": (["export", "zz"], ["no stage", "begins with 'zz'"]),
+    "ambiguous stage": (["export", "aa"], ["2 stages", "more characters: aa0, aa1"]),
+    "stage without a model": (["export", "aa0"], ["stage aa0 is finished and left no model"]),
+    "stage outside the store": (["export", "../aa0"], ["no stage", "'../aa0'"]),
+    "folder of figures": (["plot", "--law", "power", "--out", "study.yaml"], ["study.yaml"]),
+    "wrong study": (["results", "--study", "absent.yaml"], ["absent.yaml: cannot be read"]),
+}
+
+
+@pytest.mark.parametrize(("question", "words"), QUESTIONS.values(), ids=QUESTIONS)
+def test_a_question_nobody_can_answer_says_what_would_be_right(
+    mfscale_here: Command, store: Store, study: Path, question: list[str], words: list[str]
+) -> None:
+    answer = mfscale_here(*question, "--store", store.path)
+    assert_one_message(answer, *words)
+    assert study.read_text() == STUDY
+
+
+# Tables and datasets.
+
+TABLES: dict[str, tuple[bytes, list[str]]] = {
+    "nothing": (b"", ["neither CSV nor Parquet"]),
+    "garbage": (b"\x00\xff\xfe" * 99, ["neither CSV nor Parquet"]),
+    "half a Parquet file": (b"PAR1" + b"\xff" * 99, ["neither CSV nor Parquet, or is damaged"]),
+    "no rows": (b"x,y\n", ["no rows"]),
+    "one row": (b"x,y\n1,2\n", ["add another value"]),
+    "text": (b"x,y\n1,a\n2,b\n", ["column 'y' holds 'a' in row 0", "not a number"]),
+    "other columns": (b"x,z\n1,2\n", ["no column 'y'", "x, z"]),
+}
+
+
+@pytest.mark.parametrize(("content", "words"), TABLES.values(), ids=TABLES)
+def test_a_table_that_cannot_be_fitted(
+    mfscale_here: Command, tmp_path: Path, content: bytes, words: list[str]
+) -> None:
+    table = tmp_path / "table"
+    table.write_bytes(content)
+    answer = mfscale_here("fit", "--table", table, "--x", "x", "--y", "y")
+    assert_one_message(answer, *words)
+
+
+def test_a_table_needs_its_columns_named(mfscale_here: Command) -> None:
+    answer = mfscale_here("fit", "--table", "table.csv", "--x", "x")
+    assert_one_message(answer, "table.csv", "--x and --y")
+
+
+def without_energies(dataset: Path) -> Path:
+    damaged = dataset / "cc_energy.npy"
+    damaged.unlink()
+    return damaged
+
+
+def with_half_the_positions(dataset: Path) -> Path:
+    damaged = dataset / "positions.npy"
+    damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
+    return damaged
+
+
+def with_half_a_header(dataset: Path) -> Path:
+    damaged = dataset / "dataset.json"
+    damaged.write_text(damaged.read_text()[:100])
+    return damaged
+
+
+def of_a_newer_version(dataset: Path) -> Path:
+    damaged = dataset / "dataset.json"
+    damaged.write_text(damaged.read_text().replace('"format_version": 1', '"format_version": 99'))
+    return damaged
+
+
+@pytest.mark.parametrize(
+    ("damage", "remedy"),
+    [
+        (without_energies, "is missing; restore the file"),
+        (with_half_the_positions, "restore the file"),
+        (with_half_a_header, "restore it"),
+        (of_a_newer_version, "upgrade mfscale"),
+    ],
+)
+def test_a_damaged_dataset_is_named_by_its_file(
+    mfscale_here: Command, tmp_path: Path, damage: Callable[[Path], Path], remedy: str
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(open_dataset("chno3").path, copy)
+    damaged = damage(copy)
+    study = tmp_path / "study.yaml"
+    study.write_text(STUDY.replace("chno3", "./copy"))
+    assert_one_message(mfscale_here("plan", study), study, "dataset: ", damaged, remedy)
+    assert_one_message(mfscale_here("data", "describe", copy), damaged, remedy)
+
+
+@pytest.mark.parametrize("name", ["chno", "study.yaml", "[/b]"])
+def test_a_dataset_nobody_has(mfscale_here: Command, study: Path, name: str) -> None:
+    answer = mfscale_here("data", "describe", name)
+    assert_one_message(answer, f"no dataset {name!r}", "chno3")
+    assert study.exists()
+
+
+# What typer checks by itself.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["plam"], ["plam"]),
+        (["plan"], ["Missing argument"]),
+        (["plan", "study.yaml", "--cpus", "0"], ["--cpus", "1"]),
+        (["plan", "study.yaml", "--cpu", "2"], ["--cpu"]),
+        (["predict", "--at", "many"], ["--at", "number"]),
+        (["fit", "--law", "quadratic"], ["--law", "power", "line"]),
+    ],
+)
+def test_wrong_options(mfscale_here: Command, arguments: list[str], words: list[str]) -> None:
+    answer = mfscale_here(*arguments)
+    assert answer.status == 2
+    assert answer.out == ""
+    for word in words:
+        assert word in answer.err
