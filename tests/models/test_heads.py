@@ -59,6 +59,19 @@ def test_all_is_trainable_again_after_readout(make_model: MakeModel) -> None:
     assert all(p.requires_grad for p in model.parameters())
 
 
+def test_the_mean_neighbour_number_acts(make_model: MakeModel, batch: Batch) -> None:
+    """Only where atoms have neighbours: it scales sums over them."""
+    model = make_model()
+    before = model(batch)
+    lonely = {**batch, keys.EDGE_INDEX: torch.zeros(2, 0, dtype=torch.int64)}
+    alone = model(lonely)
+    model.backbone.set_mean_neighbours(24.0)
+    assert not torch.allclose(model(batch), before)
+    assert torch.equal(model(lonely), alone)
+    model.backbone.set_mean_neighbours(6.0)
+    assert torch.equal(model(batch), before)
+
+
 def test_an_energy_is_that_of_its_head(make_model: MakeModel, batch: Batch) -> None:
     model = make_model(heads=("dft", "cc"))
     assert model.heads == ("dft", "cc")

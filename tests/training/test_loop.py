@@ -141,6 +141,19 @@ def test_a_run_goes_on_as_if_never_interrupted(tmp_path: Path, trainable: str, s
     assert all(map(torch.equal, weights(resumed), weights(whole)))
 
 
+def test_a_run_that_goes_on_remembers_its_best(tmp_path: Path) -> None:
+    path = tmp_path / "progress.safetensors"
+    losses = [5.0, 1.0, 3.0, 2.0, 9.0]
+    whole, resumed = network(), network()
+    finish(
+        trainer(whole, losses=losses),
+        save=lambda progress: save_progress(path, progress, "stage"),
+    )
+    outcome = finish(trainer(resumed, losses=losses[4:]), load_progress(path, "stage"))
+    assert (outcome.best_step, outcome.best_loss) == (3, 1.0)
+    assert all(map(torch.equal, weights(resumed), weights(whole)))
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_run_goes_on_on_a_gpu(tmp_path: Path) -> None:
     path = tmp_path / "progress.safetensors"
@@ -183,6 +196,18 @@ def test_the_network_ends_as_the_moving_average_at_its_best(losses: list[float],
         average = [a + towards * (w.double() - a) for a, w in zip(average, after, strict=True)]
     for expected, found in zip(average, weights(model), strict=True):
         torch.testing.assert_close(found.double(), expected, rtol=0, atol=1e-6)
+
+
+def test_the_curve_holds_the_mean_loss_of_the_steps_between() -> None:
+    """With a rate of 1e-30 every step sees the first weights, whose readout predicts zero."""
+    still = SETTINGS.model_copy(update={"learning_rate": 1e-30})
+    curve = finish(trainer(network(), still)).curve
+    nothing = torch.zeros(2), torch.zeros(6, 3)
+    each = [loss(*nothing, batch(step), still).item() for step in range(12)]
+    assert curve[0].train_loss is None
+    assert [point.train_loss for point in curve[1:]] == pytest.approx(
+        [np.mean(each[start : start + 3]) for start in (0, 3, 6, 9)]
+    )
 
 
 def test_patience_counts_validations_since_the_best() -> None:

@@ -152,6 +152,23 @@ def test_a_child_goes_on_from_its_parent(
     assert whole == (trainable == "all")
 
 
+def test_totals_go_back_to_the_root(few: Dataset, plan: Plan, run: Run) -> None:
+    xtb = {"heads": {"xtb": {"subset": "b", "size": 16, "validation": 8}}}
+    stages = plan(few, xtb, DFT, CC, training={"max_steps": 2, "validate_every": 1})
+    rows = [run(stage).row for stage in stages]
+    assert [row["total_samples_seen"] for row in rows] == [16, 32, 48]
+    assert rows[-1]["total_train_time_s"] == pytest.approx(sum(r["train_time_s"] for r in rows))
+    assert [labels["step"] for labels in rows[-1]["lineage"]] == [0, 1, 2]
+
+
+def test_the_weight_of_a_head_acts_and_is_stored(few: Dataset, plan: Plan, run: Run) -> None:
+    """Before the first step, losses of weight 4 are those of weight 1 fourfold."""
+    heavy = {"heads": {"cc": {**CC["heads"]["cc"], "weight": 4.0}}}
+    one, four = (run(plan(few, step)[0]) for step in (CC, heavy))
+    assert four.curve[0].validation_loss == pytest.approx(4 * one.curve[0].validation_loss)
+    assert [result.row["heads"][0]["weight"] for result in (one, four)] == [1.0, 4.0]
+
+
 def test_a_fresh_readout_on_an_old_backbone_starts_at_the_offsets(
     few: Dataset, plan: Plan, run: Run
 ) -> None:
