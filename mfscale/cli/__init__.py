@@ -3,6 +3,7 @@
 import sys
 
 import typer
+from rich.text import Text
 
 from mfscale.cli import data, export, laws, results, study
 from mfscale.cli._output import stderr
@@ -27,7 +28,7 @@ def main() -> None:
     except ValueError as error:
         if not _is_ours(error):
             raise
-        stderr.print(f"[bold red]error:[/] {_escaped(str(error))}", soft_wrap=True)
+        stderr.print(Text("error:", "bold red"), str(error), soft_wrap=True)
         sys.exit(2)
     except BrokenPipeError:
         sys.stderr.close()
@@ -41,9 +42,3 @@ def _is_ours(error: ValueError) -> bool:
     to print a help page.
     """
     return type(error).__module__.startswith("mfscale.")
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

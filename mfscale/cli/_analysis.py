@@ -59,6 +59,11 @@ def of_store(frame: "pd.DataFrame", law: str, target: str) -> Question:
             )
     rows = frame[(frame["status"] == "finished") & (frame["purpose"] == "science")]
     rows = rows[rows[y].notna() & rows[x].notna()].copy()
+    if rows.empty:
+        raise FitError(
+            f"no finished stage has both {x!r} and {y!r}, which the {law} law of head {target!r} "
+            "relates; run a study with such stages, or name another --target or --law"
+        )
     rows["pretraining_kind"] = rows["pretraining"].str.replace(r":\d+", "", regex=True)
     lead = ["pretraining"] if law == POWER else [f"{target}_size"]
     candidates = VARIANTS if law == POWER else (*VARIANTS, "pretraining_kind")

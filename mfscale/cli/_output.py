@@ -12,8 +12,9 @@ from rich.text import Text
 if TYPE_CHECKING:
     import pandas as pd
 
-console = Console(highlight=False, emoji=False)
-stderr = Console(stderr=True, highlight=False, emoji=False)
+# Without markup: names, paths and messages may hold brackets.
+console = Console(highlight=False, emoji=False, markup=False)
+stderr = Console(stderr=True, highlight=False, emoji=False, markup=False)
 
 
 def print_json(value: object) -> None:
@@ -34,11 +35,11 @@ def print_table(
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         numeric = all(isinstance(row[index], (int, float)) or _missing(row[index]) for row in rows)
-        table.add_column(str(column), justify="right" if numeric else "left", overflow="fold")
+        table.add_column(Text(str(column)), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(show(value)) for value in row))
     if title:
-        console.print(f"[bold]{title}[/]", soft_wrap=True)
+        console.print(Text(title, "bold"), soft_wrap=True)
     wide = Console(highlight=False, emoji=False, width=None if console.is_terminal else 400)
     wide.print(table)
 
@@ -47,7 +48,7 @@ def show(value: object) -> str:
     """A value as people read it."""
     if _missing(value):
         return ""
-    plain = value.item() if hasattr(value, "item") else value
+    plain = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(plain, bool):
         return "yes" if plain else "no"
     if isinstance(plain, float):
@@ -66,7 +67,9 @@ def duration(seconds: float) -> str:
 
 
 def _missing(value: object) -> bool:
-    return value is None or value != value or type(value).__name__ in {"NAType", "NaTType"}  # noqa: PLR0124 - NaN
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return True
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _plain(value: object) -> Any:  # noqa: ANN401 - what JSON knows

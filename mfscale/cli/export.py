@@ -24,18 +24,24 @@ def export(
 ) -> None:
     """Write a stage's model to one file, which mfscale.load turns into an ASE calculator."""
     from mfscale.results import Store
-    from mfscale.training import POTENTIAL, TrainingError, load_potential
 
     opened = Store(store)
     stage_id = opened.resolve(stage)
+    from mfscale.training import POTENTIAL, TrainingError, load_potential
+
     source = opened.checkpoint_dir(stage_id) / POTENTIAL
     if not source.exists():
         status = opened.statuses().get(stage_id)
         raise TrainingError(f"stage {stage_id} is {status} and left no model in {store}")
     potential, _ = load_potential(source, own_network=True)
     target = out or Path(f"{stage_id}.safetensors")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise TrainingError(
+            f"--out {target} cannot be written ({error.strerror}); name another file"
+        ) from None
     head = next(iter(potential.heads))
     console.print(
         f"{target}: {potential.spec.architecture} {potential.spec.size}, "

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from mfscale.cli import _analysis
 from mfscale.cli._analysis import Question
@@ -119,7 +120,7 @@ def predict(
         return
     print_frame(frame.rename(columns={"x": question.x}), title=question.y)
     for warning in dict.fromkeys(warnings):
-        stderr.print(f"[yellow]warning[/] {warning}", soft_wrap=True)
+        stderr.print(Text("warning", "yellow"), warning, soft_wrap=True)
 
 
 def plot(

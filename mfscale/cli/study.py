@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.text import Text
 
 from mfscale.cli._options import DEFAULT_STORE, JsonOption, StoreOption, StudyArgument
 from mfscale.cli._output import console, duration, print_json, print_table, stderr
@@ -49,6 +50,8 @@ def plan(
     statuses = opened.statuses() if opened else {}
     rates = _rates(opened)
     to_run = missing(graph, statuses)
+    cached = sum(statuses.get(stage_id) == "finished" for stage_id in graph.stages)
+    hopeless = len(graph.stages) - cached - len(to_run)
     slots = gpus or cpus or _cores()
     seconds = wall_time(to_run, rates, slots)
     if json:
@@ -57,8 +60,9 @@ def plan(
                 "study": graph.name,
                 "requested": graph.requests,
                 "stages": len(graph.stages),
-                "cached": len(graph.stages) - len(to_run),
+                "cached": cached,
                 "to_run": len(to_run),
+                "diverged_or_below": hopeless,
                 "slots": slots,
                 "estimate_s": seconds,
                 "estimate_basis": rates.basis,
@@ -67,9 +71,10 @@ def plan(
         )
         return
     console.print(
-        f"[bold]{graph.name}[/]: {graph.requests} steps make {len(graph.stages)} stages "
-        f"({graph.requests - len(graph.stages)} shared); {len(graph.stages) - len(to_run)} are "
-        f"cached, {len(to_run)} will run",
+        Text(f"{graph.name}:", "bold"),
+        f"{graph.requests} steps make {len(graph.stages)} stages "
+        f"({graph.requests - len(graph.stages)} shared); {cached} are cached, {len(to_run)} will "
+        "run" + (f", {hopeless} diverged or start from one that did" if hopeless else ""),
         soft_wrap=True,
     )
     shown = list(graph.stages.values())[: None if everything else SHOWN]
@@ -86,7 +91,7 @@ def plan(
                 d["seed"],
                 ", ".join(d["used_by"]),
                 d["status"],
-                "" if d["status"] == "cached" else duration(d["estimate_s"]),
+                duration(d["estimate_s"]) if d["status"] in {"to run", "failed"} else "",
             )
             for d in details
         ),
@@ -243,11 +248,12 @@ def _report(graph: "StudyGraph", store: Path, summary: "Summary", *, json: bool)
     elif progress.finished == 0 and not summary.unfinished:
         ran = "nothing to run"
     console.print(
-        f"[bold]{graph.name}[/]: {ran}, {progress.cached} of {progress.total} were cached, in "
+        Text(f"{graph.name}:", "bold"),
+        f"{ran}, {progress.cached} of {progress.total} were cached, in "
         f"{duration(summary.wall_time_s)}; results are in {store}",
         soft_wrap=True,
     )
     for ended in summary.unfinished:
         console.print(f"  {ended.stage_id} {ended.status}: {ended.reason}", soft_wrap=True)
     for warning in summary.warnings:
-        console.print(f"  [yellow]warning[/] {warning}", soft_wrap=True)
+        console.print(Text("  warning", "yellow"), warning, soft_wrap=True)

@@ -1,5 +1,6 @@
 """Finding a dataset by its name or path."""
 
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -22,9 +23,10 @@ def open_dataset(name_or_path: str | Path) -> Dataset:
     """
     if str(name_or_path) in EMBEDDED:
         return Dataset(Path(__file__).parent / str(name_or_path))
-    path = Path(name_or_path).expanduser()
-    if path.is_dir():
-        return Dataset(path)
+    with suppress(OSError, RuntimeError):  # too long a name, no such home: no dataset either
+        path = Path(name_or_path).expanduser()
+        if path.is_dir():
+            return Dataset(path)
     close = get_close_matches(str(name_or_path), EMBEDDED, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     raise DatasetError(

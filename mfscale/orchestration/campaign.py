@@ -26,12 +26,19 @@ class Ended:
 
 
 def missing(graph: StudyGraph, statuses: Mapping[str, str]) -> list[Stage]:
-    """The stages of a study that a store lacks: those without a result, finished or diverged.
+    """The stages of a study that a store lacks and a run would start.
 
-    A failed stage is missing: the next run tries again.
+    A failed stage is missing: the next run tries again. A diverged one is not, for it would diverge
+    again; nor is any below it.
     """
-    settled = {"finished", "diverged"}
-    return [stage for stage in graph.stages.values() if statuses.get(stage.id) not in settled]
+    hopeless: set[str | None] = set()
+    found = []
+    for stage in graph.stages.values():  # parents before children
+        if statuses.get(stage.id) == "diverged" or stage.parent_id in hopeless:
+            hopeless.add(stage.id)
+        elif statuses.get(stage.id) != "finished":
+            found.append(stage)
+    return found
 
 
 class Campaign:

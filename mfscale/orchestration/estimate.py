@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mfscale.study import Stage
 
@@ -63,7 +64,7 @@ def kind_of(stage: Stage) -> Kind:
 def rates(table: pa.Table, reference: Mapping[Kind, float]) -> Rates:
     """Rates from the finished stages of a store's table, with `reference` behind them."""
     columns = ("architecture", "size", "dtype", "heads", "samples_seen", "train_time_s")
-    finished = table.filter(pa.compute.equal(table["status"], "finished"))
+    finished = table.filter(pc.equal(table["status"], "finished"))
     rows = finished.select([*columns, "wall_time_s"]).to_pylist()
     totals: dict[Kind, tuple[float, float]] = {}
     for row in rows:

@@ -78,7 +78,7 @@ def group(frame: pd.DataFrame, by: Sequence[str], values: Sequence[str]) -> pd.D
     """
     if not by or not values:
         raise StoreError("grouping needs at least one column to group by and one value column")
-    keys = [_known(frame, column) for column in by]
+    keys = [_known(frame, column) for column in dict.fromkeys(by)]
     parts = []
     for value in values:
         grouped = _numbers(frame, value).groupby([frame[key] for key in keys], dropna=False)

@@ -65,7 +65,9 @@ class Store:
                 self._check_vacant()
                 files.put_new(marker, json.dumps({"format": FORMAT}).encode() + b"\n")
             content = marker.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if create:
+                raise StoreError(f"{self.path} cannot be made: {error.strerror}") from error
             raise StoreError(
                 f"{self.path} is not a results store; "
                 f"one is made by: mfscale run STUDY --store {self.path}"

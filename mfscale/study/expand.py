@@ -128,6 +128,13 @@ class _Builder:
             for name, head in step.heads.items()
         }
         hyperparameters = _with_rate(step.training, from_scratch=parent is None)
+        if not hyperparameters.energy_weight and not (
+            hyperparameters.force_weight and any(head.forces for head in heads.values())
+        ):
+            raise StudyError(
+                f"{where}.training.energy_weight: is 0, and no forces are learned either; "
+                "give the energies a weight"
+            )
         stage_id = identity(
             parent_id=parent.id if parent else None,
             model=model,

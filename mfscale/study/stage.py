@@ -127,21 +127,19 @@ def canonical(value: Any) -> bytes:  # noqa: ANN401 - any plain value
     TypeError
         For a value without a stable encoding: NaN, infinity, or anything but plain data.
     """
-    _require_plain(value)
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
+    plain = _normalised(value)
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode()
 
 
-def _require_plain(value: Any) -> None:  # noqa: ANN401
+def _normalised(value: Any) -> Any:  # noqa: ANN401
     match value:
         case None | bool() | int() | str():
-            return
+            return value
         case float() if abs(value) < float("inf"):
-            return
+            return value + 0.0  # −0.0 equals 0.0
         case dict() if all(isinstance(key, str) for key in value):
-            for item in value.values():
-                _require_plain(item)
+            return {key: _normalised(item) for key, item in value.items()}
         case list() | tuple():
-            for item in value:
-                _require_plain(item)
+            return [_normalised(item) for item in value]
         case _:
             raise TypeError(f"{value!r} has no stable encoding and cannot be part of a stage")

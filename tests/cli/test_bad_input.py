@@ -219,6 +219,18 @@ def test_a_process_of_its_own_says_the_same(
     assert len(answer.err.splitlines()) == 1
 
 
+@pytest.mark.parametrize("name", ["a[/b]", "[bold]", "[/]"])
+def test_brackets_in_names_are_shown_as_they_are(
+    mfscale_here: Command, tmp_path: Path, name: str
+) -> None:
+    study = tmp_path / "study.yaml"
+    study.write_text(STUDY.replace("direct", f'"{name}"') + f'name: "{name}"\n')
+    answer = mfscale_here("plan", study)
+    assert answer.status == 0
+    assert answer.out.startswith(f"{name}: 1 steps make 1 stages")
+    assert f"{name}[0]" in answer.out
+
+
 # Stores.
 
 
@@ -361,6 +373,10 @@ QUESTIONS: dict[str, tuple[list[str], list[str]]] = {
     "stage without a model": (["export", "aa0"], ["stage aa0 is finished and left no model"]),
     "stage outside the store": (["export", "../aa0"], ["no stage", "'../aa0'"]),
     "folder of figures": (["plot", "--law", "power", "--out", "study.yaml"], ["study.yaml"]),
+    "law of no stage": (
+        ["fit", "--law", "line"],
+        ["no finished stage", "parent_validation_energy_mae_mev", "or name another"],
+    ),
     "wrong study": (["results", "--study", "absent.yaml"], ["absent.yaml: cannot be read"]),
 }
 
@@ -372,6 +388,28 @@ def test_a_question_nobody_can_answer_says_what_would_be_right(
     answer = mfscale_here(*question, "--store", store.path)
     assert_one_message(answer, *words)
     assert study.read_text() == STUDY
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        (["results"], ["aa0", "ab2", "15.1"]),
+        (["results", "--columns", "stage_id,parent_id,wall_time_s"], ["aa0"]),
+        (["results", "--group-by", "seed,seed", "--values", "cc_size"], ["116.7"]),
+        (["sql", 'select 1 as "[/x]"'], ["[/x]"]),
+        (["sql", "select [1, 2] as pair, 'a[/b]' as text"], ["[1, 2]", "a[/b]"]),
+        (["sql", "select * from stages"], ["aa0"]),
+        (["fit"], ["amplitude"]),
+    ],
+)
+def test_odd_but_right_questions_are_answered(
+    mfscale_here: Command, store: Store, question: list[str], words: list[str]
+) -> None:
+    # Each stage has empty columns, none has been fine-tuned, and SQL may name columns anyhow.
+    answer = mfscale_here(*question, "--store", store.path)
+    assert answer.status == 0
+    for word in words:
+        assert word in answer.out
 
 
 # Tables and datasets.
@@ -447,7 +485,7 @@ def test_a_damaged_dataset_is_named_by_its_file(
     assert_one_message(mfscale_here("data", "describe", copy), damaged, remedy)
 
 
-@pytest.mark.parametrize("name", ["chno", "study.yaml", "[/b]"])
+@pytest.mark.parametrize("name", ["chno", "study.yaml", "[/b]", "~nobody-here", "x" * 300])
 def test_a_dataset_nobody_has(mfscale_here: Command, study: Path, name: str) -> None:
     answer = mfscale_here("data", "describe", name)
     assert_one_message(answer, f"no dataset {name!r}", "chno3")

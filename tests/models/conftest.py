@@ -77,7 +77,7 @@ def make_model() -> Callable[..., HeadedModel]:
 
 @pytest.fixture
 def chiral() -> Atoms:
-    """Alanine-like in size, of all four elements, shaken so that no symmetry is left."""
+    """Acetamide: all four elements, shaken so that no symmetry is left."""
     atoms = molecule("CH3CONH2")
     atoms.rattle(0.1, seed=1)
     return atoms

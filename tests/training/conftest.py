@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -48,7 +47,7 @@ Arrays = dict[str, np.ndarray]
 def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CACHE_VARIABLE, str(tmp_path_factory.mktemp("cache")))
-        patch.setitem(os.environ, "OMP_NUM_THREADS", "1")
+        patch.setenv("OMP_NUM_THREADS", "1")
         yield
 
 
