@@ -17,7 +17,6 @@ key            shape    dtype   unit   meaning
 ``forces``     (N, 3)   float   eV/Å   label
 ``head``       (B,)     int64          index of the head the structure's labels belong to
 ``weight``     (B,)     float          weight of the head's labels in the loss
-``weight``     (B,)     float          weight of that head in the loss
 ============== ======== ======= ====== ==========================================================
 """
 

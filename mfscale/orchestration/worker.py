@@ -63,7 +63,7 @@ def run_trial(config: dict[str, Any]) -> None:
 def _train(stage: Stage, store: Store, config: dict[str, Any]) -> dict[str, Any]:
     import torch  # noqa: PLC0415 - the driver needs none
 
-    from mfscale.training import run_stage  # noqa: PLC0415 - which imports torch
+    from mfscale.training import discard_progress, run_stage  # noqa: PLC0415 - which imports torch
 
     torch.set_num_threads(config[THREADS])
     result = run_stage(
@@ -81,6 +81,7 @@ def _train(stage: Stage, store: Store, config: dict[str, Any]) -> dict[str, Any]
     log = store.log_path(stage.id, config[ATTEMPT])
     row = {**result.row, "attempt": config[ATTEMPT], "log_file": str(log.relative_to(store.path))}
     store.publish(row)
+    discard_progress(store.checkpoint_dir(stage.id))
     told = ("status", "reason", "samples_seen", "train_time_s", "wall_time_s", "warnings")
     return {key: result.row[key] for key in told}
 

@@ -1,6 +1,6 @@
 """Training: a stage in, a potential on disk and a result row out."""
 
-from mfscale.training.checkpoint import POTENTIAL, load_potential
+from mfscale.training.checkpoint import POTENTIAL, discard_progress, load_potential
 from mfscale.training.errors import TrainingError
 from mfscale.training.potential import Potential
 from mfscale.training.run import StageResult, run_stage
@@ -10,6 +10,7 @@ __all__ = [
     "Potential",
     "StageResult",
     "TrainingError",
+    "discard_progress",
     "load_potential",
     "run_stage",
 ]

@@ -132,6 +132,11 @@ def save_progress(path: Path, progress: Progress, stage_id: str) -> None:
     _publish(path, tensors, header)
 
 
+def discard_progress(folder: Path) -> None:
+    """Remove what only an interrupted run needs; for when the stage's row is in the store."""
+    (folder / PROGRESS).unlink(missing_ok=True)
+
+
 def load_progress(path: Path, stage_id: str) -> Progress | None:
     """The run that was interrupted here; None if there is none that can be used."""
     if not path.exists():

@@ -46,8 +46,10 @@ def child_potential(stage: Stage, sets: Sets, evaluator: Evaluator, parent: Pote
     """
     heads = {name: _child_head(stage, name, sets[name], evaluator, parent) for name in stage.heads}
     before = {name: tensor.clone() for name, tensor in parent.network.state_dict().items()}
-    fresh = new_network(stage.model, parent.elements, list(heads), stage.seed).state_dict()
-    state = {name: before.get(name, tensor) for name, tensor in fresh.items()}
+    fresh = {}
+    if any(head.inherit is None for head in stage.heads.values()):
+        fresh = new_network(stage.model, parent.elements, list(heads), stage.seed).state_dict()
+    state = {name: tensor for name, tensor in before.items() if name.startswith("backbone.")}
     for name, head in stage.heads.items():
         state |= copy_readout(before if head.inherit else fresh, head.inherit or name, name)
     network = kept_network(stage.model, parent.elements, list(heads)).to(evaluator.device)

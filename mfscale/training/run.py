@@ -51,6 +51,9 @@ def run_stage(
 ) -> StageResult:
     """Train and evaluate `stage`, resuming where an earlier attempt was interrupted.
 
+    The progress file stays until the caller, having published the row, discards it: a crash in
+    between costs no training.
+
     Parameters
     ----------
     stage
@@ -147,7 +150,7 @@ class _Run:
         )
 
     def publish(self, outcome: Outcome) -> None:
-        """Leave the finished potential; what only resuming needed goes."""
+        """Leave the finished potential where children and exports find it."""
         save_potential(
             self.folder / POTENTIAL,
             self.potential,
@@ -157,7 +160,6 @@ class _Run:
                 self.before.train_time_s + outcome.train_time_s,
             ),
         )
-        (self.folder / PROGRESS).unlink(missing_ok=True)
 
     def describe(self, outcome: Outcome) -> dict[str, Any]:
         """The row's fields that only running the stage tells."""

@@ -13,7 +13,7 @@ import pytest
 from mfscale.data import Dataset
 from mfscale.study import Stage
 from mfscale.training import POTENTIAL, StageResult
-from mfscale.training.checkpoint import PROGRESS, load_progress
+from mfscale.training.checkpoint import PROGRESS, discard_progress, load_progress
 
 DFT = {"heads": {"dft": {"subset": "b", "size": 16, "validation": 8}}}
 
@@ -55,6 +55,10 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
     for result, name in ((resumed, "killed"), (restarted, "damaged")):
         assert reproducible(result) == reproducible(undisturbed)
         left = tmp_path / name / stage.id
+        assert (left / PROGRESS).exists(), (
+            "a crash before the row is in the store costs no training"
+        )
+        discard_progress(left)
         assert [path.name for path in left.glob("*.safetensors")] == [POTENTIAL]
         assert tensors(left / POTENTIAL) == tensors_of(weights)
 
