@@ -1,17 +1,28 @@
 """Which rows and columns of a store a law is about; the same choice for fit, predict and plot."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mfscale.scaling import Fit
+    from mfscale.scaling import Fit, FitWarning
 
 POWER, LINE = "power", "line"
-VARIANTS = ("dataset", "split", "architecture", "size", "dtype", "trainable")
-"""Columns that part rows into groups of their own wherever they differ."""
+VARIANTS = ("dataset", "split", "recipe", "architecture", "size", "dtype", "cutoff_a", "trainable")
+"""Columns that, with the hyperparameters, part a group wherever they differ within it."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file of one's own and the columns meant, by commas where there may be several."""
+
+    path: Path
+    x: str | None
+    y: str | None
+    group: str | None
+    cluster: str | None
 
 
 @dataclass(frozen=True)
@@ -24,12 +35,13 @@ class Question:
     y: str
     group: tuple[str, ...]
     cluster: str | None
+    of_store: bool = False
 
     def fit(self, level: float) -> "list[Fit]":
-        """One fit per group."""
+        """One fit per group, with what its rows have in common or lack as warnings."""
         from mfscale.scaling import fit
 
-        return fit(
+        fits = fit(
             self.frame,
             self.law,
             x=self.x,
@@ -38,6 +50,18 @@ class Question:
             cluster=self.cluster,
             level=level,
         )
+        if not self.of_store:
+            return fits
+        return [
+            replace(found, warnings=(*found.warnings, *_cautions(self._rows(found))))
+            for found in fits
+        ]
+
+    def _rows(self, found: "Fit") -> "pd.DataFrame":
+        rows = self.frame
+        for column, value in found.group.items():
+            rows = rows[rows[column].isna() if value is None else rows[column] == value]
+        return rows
 
 
 def of_store(frame: "pd.DataFrame", law: str, target: str) -> Question:
@@ -66,19 +90,45 @@ def of_store(frame: "pd.DataFrame", law: str, target: str) -> Question:
         )
     rows["pretraining_kind"] = rows["pretraining"].str.replace(r":\d+", "", regex=True)
     lead = ["pretraining"] if law == POWER else [f"{target}_size"]
-    candidates = VARIANTS if law == POWER else (*VARIANTS, "pretraining_kind")
-    varying = [c for c in candidates if len(rows[c].unique()) > 1]
-    return Question(law, rows, x, y, (*lead, *varying), "root_id")
+    settings = [c for c in map(str, rows.columns) if c.startswith(("hp_", "parent_hp_"))]
+    candidates = [*VARIANTS, *settings, *(["pretraining_kind"] if law == LINE else [])]
+    within = rows.groupby(lead, dropna=False)[candidates].nunique(dropna=False)
+    varying = [c for c in candidates if (within[c] > 1).any()]
+    return Question(law, rows, x, y, (*lead, *varying), "root_id", of_store=True)
 
 
-def of_table(
-    path: Path, law: str, x: str | None, y: str | None, group: str | None, cluster: str | None
-) -> Question:
+def _cautions(rows: "pd.DataFrame") -> "list[FitWarning]":
+    """What the rows behind a fit say of it that their x and y do not."""
+    from mfscale.scaling import FitWarning
+
+    found = []
+    if len(rows) > 1 and (rows["data_seed"] == rows["data_seed"].iloc[0]).all():
+        found.append(
+            FitWarning(
+                "one-draw",
+                "all runs learn from one draw of labels (one data_seed): the intervals cover "
+                "initialisation, not the choice of labels",
+            )
+        )
+    parents = rows.get("parent_converged", rows["converged"])
+    short = int((~(rows["converged"].fillna(True) & parents.fillna(True)).astype(bool)).sum())
+    if short:
+        found.append(
+            FitWarning(
+                "unconverged",
+                f"{short} of {len(rows)} runs, or what they start from, were still improving at "
+                "the cap of steps: more training would lower these errors",
+            )
+        )
+    return found
+
+
+def of_table(table: Table, law: str) -> Question:
     """Ask `law` of any CSV or Parquet file."""
     from mfscale.results import read_table
     from mfscale.scaling import FitError
 
-    if x is None or y is None:
-        raise FitError(f"--table {path}: name its columns with --x and --y")
-    groups = tuple(group.split(",")) if group else ()
-    return Question(law, read_table(path), x, y, groups, cluster)
+    if table.x is None or table.y is None:
+        raise FitError(f"--table {table.path}: name its columns with --x and --y")
+    groups = tuple(table.group.split(",")) if table.group else ()
+    return Question(law, read_table(table.path), table.x, table.y, groups, table.cluster)

@@ -1,10 +1,12 @@
 """The live line of a run: stages done, running and failed; structures per second; time left."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
+from rich.text import Text
 
 from mfscale.cli._output import duration, stderr
 from mfscale.orchestration import Progress
@@ -27,15 +29,30 @@ def shown(total: int, *, quiet: bool) -> Iterator[Callable[[Progress], None]]:
         BarColumn(bar_width=24),
         TextColumn("{task.completed:.0f}/{task.total:.0f} stages"),
         TextColumn("{task.fields[state]}"),
+        _TimeLeft(),
         TimeElapsedColumn(),
         console=stderr,
         transient=True,
     )
     with bar:
-        task = bar.add_task("", total=total, state="starting workers")
+        task = bar.add_task("", total=total, state="starting workers", done_at=None)
         yield lambda p: bar.update(
-            task, completed=p.ended, state=f"{p.running} running, {describe(p)}"
+            task,
+            completed=p.ended,
+            state=f"{p.running} running, {describe(p)}",
+            done_at=time.monotonic() + p.left_s,
         )
+
+
+class _TimeLeft(ProgressColumn):
+    """Counts down between one report of the driver and the next."""
+
+    def render(self, task: Task) -> Text:
+        """About how long until all stages are done."""
+        if task.fields["done_at"] is None or task.finished:
+            return Text()
+        left = max(0.0, task.fields["done_at"] - time.monotonic())
+        return Text(f"about {duration(left)} left,")
 
 
 class _Lines:
@@ -47,12 +64,13 @@ class _Lines:
     def __call__(self, progress: Progress) -> None:
         if progress.ended > max(self._ended, progress.cached):
             done = f"{progress.ended}/{progress.total} stages done"
-            stderr.print(f"{done}, {describe(progress)}", soft_wrap=True)
+            left = f", about {duration(progress.left_s)} left" if progress.left_s else ""
+            stderr.print(f"{done}, {describe(progress)}{left}", soft_wrap=True)
         self._ended = progress.ended
 
 
 def describe(progress: Progress) -> str:
-    """What has gone wrong, how fast it goes, how long it will take."""
+    """What has gone wrong, and how fast it goes."""
     parts = [f"{progress.failed} failed"]
     parts += [
         f"{count} {name}"
@@ -61,6 +79,4 @@ def describe(progress: Progress) -> str:
     ]
     if progress.structures_per_second is not None:
         parts.append(f"{progress.structures_per_second:,.0f} structures/s")
-    if progress.ended < progress.total:
-        parts.append(f"about {duration(progress.left_s)} left")
     return ", ".join(parts)

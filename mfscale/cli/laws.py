@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from mfscale.cli import _analysis
-from mfscale.cli._analysis import Question
+from mfscale.cli._analysis import Question, Table
 from mfscale.cli._options import DEFAULT_STORE, JsonOption, StoreOption, StudyOption
 from mfscale.cli._output import console, print_frame, print_json, stderr
 
@@ -73,8 +73,8 @@ def fit(
     json: JsonOption = False,
 ) -> None:
     """Fit laws to a store, or to any table, and report them with their uncertainty."""
-    questions = _questions(law, store, study, target, (table, x, y, group, cluster))
-    answers = [(question, question.fit(level)) for question in questions]
+    asked = Table(table, x, y, group, cluster) if table else None
+    answers = _answers(law, store, study, target, level, asked)
     if json:
         print_json([found.to_dict() for _, fits in answers for found in fits])
         return
@@ -100,12 +100,12 @@ def predict(
 
     Try: mfscale predict --at 1000
     """
-    options = (table, x, y, group, cluster)
-    (question,) = _questions(law or Law.power, store, study, target, options)
+    asked = Table(table, x, y, group, cluster) if table else None
+    ((question, fits),) = _answers(law or Law.power, store, study, target, level, asked)
     import pandas as pd
 
     parts, warnings = [], []
-    for found in question.fit(level):
+    for found in fits:
         if not found.determined:
             warnings += [_warned(found, w.message) for w in found.warnings]
             continue
@@ -141,10 +141,10 @@ def plot(
         _analysis.LINE: "fine-tuned-against-pretrained",
     }
     written: list[Path] = []
-    for question in _questions(law, store, study, target, (None,) * 5):
+    for question, fits in _answers(law, store, study, target, level):
         figure = draw[question.law](
             question.frame,
-            question.fit(level),
+            fits,
             x=question.x,
             y=question.y,
             group=list(question.group),
@@ -157,32 +157,34 @@ def plot(
         console.print(str(path), soft_wrap=True)
 
 
-def _questions(
+def _answers(
     law: Law | None,
     store: Path,
     study: Path | None,
     target: str,
-    options: tuple[Path | None, str | None, str | None, str | None, str | None],
-) -> list[Question]:
-    """What the options ask: one law of a table, or of a store one law or all it can answer."""
-    table, *columns = options
+    level: float,
+    table: Table | None = None,
+) -> "list[tuple[Question, list[Fit]]]":
+    """Fit one law of a table, or of a store the one asked for or all that it can answer."""
     if table is not None:
-        return [_analysis.of_table(table, (law or Law.power).value, *columns)]
+        question = _analysis.of_table(table, (law or Law.power).value)
+        return [(question, question.fit(level))]
     from mfscale.cli.results import study_rows
     from mfscale.results import Store
     from mfscale.scaling import FitError
 
     frame = study_rows(Store(store), study)
-    if law is not None:
-        return [_analysis.of_store(frame, law.value, target)]
     found, reasons = [], []
-    for each in (_analysis.POWER, _analysis.LINE):
+    for each in (law,) if law else Law:
         try:
-            found.append(_analysis.of_store(frame, each, target))
+            question = _analysis.of_store(frame, each.value, target)
+            found.append((question, question.fit(level)))
         except FitError as error:
-            reasons.append(str(error))
+            reasons.append(error)
     if not found:
-        raise FitError(reasons[0])
+        raise reasons[0]
+    for reason in reasons:
+        stderr.print(f"left out: {reason}", soft_wrap=True)
     return found
 
 

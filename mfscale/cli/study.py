@@ -77,6 +77,7 @@ def plan(
         "run" + (f", {hopeless} diverged or start from one that did" if hopeless else ""),
         soft_wrap=True,
     )
+    will_run = {stage.id for stage in to_run}
     shown = list(graph.stages.values())[: None if everything else SHOWN]
     details = [_described(stage, graph, statuses, rates) for stage in shown]
     columns = ("stage", "from", "labels", "model", "seed", "used by", "status", "at most")
@@ -91,7 +92,7 @@ def plan(
                 d["seed"],
                 ", ".join(d["used_by"]),
                 d["status"],
-                duration(d["estimate_s"]) if d["status"] in {"to run", "failed"} else "",
+                duration(d["estimate_s"]) if d["stage_id"] in will_run else "",
             )
             for d in details
         ),
@@ -160,7 +161,9 @@ def status(
         statuses = {stage: statuses.get(stage, "missing") for stage in graph.stages}
     counts = Counter(statuses.values())
     if json:
-        print_json({"store": str(store), "stages": len(statuses), **counts})
+        every = ("finished", "diverged", "failed", "skipped", *(["missing"] if study else []))
+        numbers = {name: counts.get(name, 0) for name in every}
+        print_json({"store": str(store), "stages": len(statuses), **numbers})
         return
     what = f"{study} in {store}" if study else str(store)
     counted = ", ".join(f"{n} {name}" for name, n in sorted(counts.items())) or "nothing yet"

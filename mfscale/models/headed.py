@@ -10,6 +10,9 @@ from mfscale.data import keys
 
 Batch = Mapping[str, Tensor]
 
+_PREFIX = "head-"
+"""Before a head's name where it names a module, which may not be called ``type`` or ``keys``."""
+
 
 class Backbone(nn.Module, ABC):
     """Turns a batch into per-atom features that readouts read.
@@ -36,12 +39,12 @@ class HeadedModel(nn.Module):
     def __init__(self, backbone: Backbone, readouts: Mapping[str, nn.Module]) -> None:
         super().__init__()
         self.backbone = backbone
-        self.readouts = nn.ModuleDict(dict(readouts))
+        self.heads = tuple(readouts)
+        self.readouts = nn.ModuleDict({_PREFIX + head: r for head, r in readouts.items()})
 
-    @property
-    def heads(self) -> tuple[str, ...]:
-        """Names of the heads; a batch's ``head`` indexes into them."""
-        return tuple(self.readouts)
+    def readout(self, head: str) -> nn.Module:
+        """The readout of one head."""
+        return self.readouts[_PREFIX + head]
 
     def forward(self, batch: Batch) -> Tensor:
         """Energy of each structure through its own head.
@@ -82,9 +85,9 @@ def energy_and_forces(
 
 def copy_readout(state: Mapping[str, Tensor], source: str, target: str) -> dict[str, Tensor]:
     """The weights of head `source` in a model's `state`, renamed to those of head `target`."""
-    prefix = f"readouts.{source}."
+    prefix = f"readouts.{_PREFIX}{source}."
     return {
-        f"readouts.{target}.{name.removeprefix(prefix)}": tensor
+        f"readouts.{_PREFIX}{target}.{name.removeprefix(prefix)}": tensor
         for name, tensor in state.items()
         if name.startswith(prefix)
     }

@@ -62,6 +62,7 @@ class Campaign:
         self._seconds = {stage.id: estimate.seconds(stage) for stage in graph.stages.values()}
         self._expected_s = self._spent_s = 0.0
         self._samples = 0
+        self._attempts: dict[str, int] = {}
         self._first_start: float | None = None
         self._statuses = statuses = store.statuses()
         done = frozenset(s for s in graph.stages if statuses.get(s) == "finished")
@@ -81,16 +82,21 @@ class Campaign:
         if self._first_start is None:
             self._first_start = time.perf_counter()
         self._tell()
+        self._attempts[stage_id] = self.store.next_attempt(stage_id)
         return {
             worker.STAGE: self.graph.stages[stage_id].model_dump_json(),
-            worker.ATTEMPT: self.store.next_attempt(stage_id),
+            worker.ATTEMPT: self._attempts[stage_id],
         }
 
     def ended(self, stage_id: str, result: Mapping[str, Any] | None) -> str:
         """Take note of how a stage ended; the result is None if its worker died too often."""
         if result is None or "status" not in result:
-            result = {"status": "failed", "reason": f"its worker died {CRASHES + 1} times"}
-            self._publish(stage_id, "failed", result["reason"])
+            reason = f"its worker died {CRASHES + 1} times, perhaps for want of memory"
+            result = {"status": "failed", "reason": reason}
+            log = self.store.log_path(stage_id, self._attempts[stage_id])
+            self._publish(
+                stage_id, "failed", reason, log_file=str(log.relative_to(self.store.path))
+            )
         status: str = result["status"]
         self._left.discard(stage_id)
         if status == "finished":
@@ -117,7 +123,9 @@ class Campaign:
             self.unfinished.append(Ended(skip.stage_id, "skipped", skip.reason))
         self.progress = replace(self.progress, skipped=self.progress.skipped + len(skips))
 
-    def _publish(self, stage_id: str, status: str, reason: str) -> None:
+    def _publish(
+        self, stage_id: str, status: str, reason: str, log_file: str | None = None
+    ) -> None:
         stage = self.graph.stages[stage_id]
         self.store.publish(
             {
@@ -128,6 +136,7 @@ class Campaign:
                 "parent_id": stage.parent_id,
                 "root_id": stage.root_id,
                 "reason": reason,
+                "log_file": log_file,
             }
         )
 

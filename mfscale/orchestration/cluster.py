@@ -18,25 +18,39 @@ _QUIET = {
 }
 
 
+class OrchestrationError(ValueError):
+    """A run that cannot be started as asked; the message names the remedy."""
+
+
 @contextmanager
 def local_ray(cpus: int, gpus: int) -> Iterator[None]:
     """A Ray of our own on this machine, with token authentication and without a dashboard.
 
     Ray reads its environment when it is imported, so that comes after.
+
+    Raises
+    ------
+    OrchestrationError
+        If the machine has fewer GPUs than asked for.
     """
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
+    os.environ.pop("RAY_ADDRESS", None)  # "local" gives way to it
     import ray  # noqa: PLC0415 - and a second that commands without Ray need not wait
 
     try:
         with _uninterrupted():
             ray.init(
+                address="local",
                 num_cpus=cpus,
-                num_gpus=gpus,
+                num_gpus=None if gpus else 0,
                 include_dashboard=False,
                 logging_level=logging.ERROR,
                 log_to_driver=False,
             )
+        resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        if (found := int(resources.get("GPU", 0))) < gpus:
+            raise OrchestrationError(f"--gpus {gpus}: this machine has {found}; ask for fewer")
         yield
     finally:
         with _uninterrupted():

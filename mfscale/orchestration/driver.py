@@ -10,15 +10,11 @@ from pathlib import Path
 
 from mfscale.orchestration import worker
 from mfscale.orchestration.campaign import CRASHES, Campaign, Ended
-from mfscale.orchestration.cluster import local_ray
+from mfscale.orchestration.cluster import OrchestrationError, local_ray
 from mfscale.orchestration.estimate import Rates
 from mfscale.orchestration.progress import Progress
 from mfscale.results import Store
 from mfscale.study import StudyGraph
-
-
-class OrchestrationError(ValueError):
-    """A run that cannot be started as asked; the message names the remedy."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +83,9 @@ def _tune(campaign: Campaign, cpus: int, gpus: int, checkpoint_every_s: float) -
 
     from mfscale.orchestration.searcher import GraphSearcher  # noqa: PLC0415 - likewise
 
-    threads = max(1, cpus // gpus) if gpus else 1
-    per_stage = {"cpu": float(threads), "gpu": 1.0 if gpus else 0.0}
+    share = cpus / gpus if gpus else 1.0
+    threads = max(1, int(share))
+    per_stage = {"cpu": min(share, float(threads)), "gpu": 1.0 if gpus else 0.0}
     constant = {
         worker.STORE: str(campaign.store.path.resolve()),
         worker.THREADS: threads,

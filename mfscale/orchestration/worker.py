@@ -13,6 +13,10 @@ import pyarrow as pa
 from mfscale.results import CURVE_SCHEMA, ERRORS_SCHEMA, Store
 from mfscale.study import Stage
 
+SETTLED = frozenset({"finished", "diverged"})
+"""Statuses that are results: such a stage never runs again."""
+TOLD = ("status", "reason", "samples_seen", "wall_time_s", "warnings")
+"""Fields of a row that Tune, and so the driver, is told."""
 LOGGER = logging.getLogger("mfscale")
 STAGE, STORE, ATTEMPT, THREADS, GPU, SAVE_EVERY = (
     "stage",
@@ -36,6 +40,9 @@ def run_trial(config: dict[str, Any]) -> None:
     stage = Stage.model_validate_json(config[STAGE])
     store = Store(config[STORE])
     attempt = config[ATTEMPT]
+    if (row := store.row(stage.id)) is not None and row["status"] in SETTLED:
+        tune.report({key: row[key] for key in TOLD})  # by a worker that died, or another run
+        return
     log = store.log_path(stage.id, attempt)
     with _logging_to(log):
         LOGGER.info("stage %s, attempt %d, in process %d", stage.id, attempt, os.getpid())
@@ -82,8 +89,7 @@ def _train(stage: Stage, store: Store, config: dict[str, Any]) -> dict[str, Any]
     row = {**result.row, "attempt": config[ATTEMPT], "log_file": str(log.relative_to(store.path))}
     store.publish(row)
     discard_progress(store.checkpoint_dir(stage.id))
-    told = ("status", "reason", "samples_seen", "train_time_s", "wall_time_s", "warnings")
-    return {key: result.row[key] for key in told}
+    return {key: result.row[key] for key in TOLD}
 
 
 @contextmanager

@@ -54,7 +54,7 @@ class Hyperparameters(_Spec):
         default="residuals",
         description="a child fits its offsets to its parent's residuals, or afresh to the labels",
     )
-    offset_ridge: float = Field(default=1e-6, ge=0, description="relative to the mean eigenvalue")
+    offset_ridge: float = Field(default=1e-9, ge=0, description="relative to the mean eigenvalue")
 
 
 class HeadSpec(_Spec):

@@ -90,7 +90,9 @@ def identity(
     """Hash of what a stage trains, on which labels, from where.
 
     The labels enter by content (`Head.digest`), so that a dataset may be renamed or gain labels
-    elsewhere; a model by its settings, so that a ladder may be renamed.
+    elsewhere; a model by its settings, so that a ladder may be renamed. Of the hyperparameters only
+    those enter that act on this stage and differ from their defaults: a later version may add one
+    without making finished work unknown. A default that changes is a new `RECIPE`.
     """
     resolved = {
         "recipe": RECIPE,
@@ -111,10 +113,26 @@ def identity(
             for name, head in heads.items()
         },
         "trainable": trainable,
-        "hyperparameters": hyperparameters.model_dump(),
+        "hyperparameters": _acting(hyperparameters, heads),
         "seed": seed,
     }
     return hashlib.sha256(canonical(resolved)).hexdigest()[:ID_LENGTH]
+
+
+def _acting(settings: Hyperparameters, heads: Mapping[str, Head]) -> dict[str, Plain]:
+    """The hyperparameters that deviate from the recipe and make a difference to these heads."""
+    idle = set()
+    if all(head.inherit is None for head in heads.values()):
+        idle |= {"offsets", "offset_ridge"}
+    if settings.offsets == "labels":
+        idle.add("offset_ridge")
+    if not any(head.forces for head in heads.values()):
+        idle.add("force_weight")
+    if settings.loss != "huber":
+        idle.add("huber_delta_ev")
+    if settings.schedule == "constant":
+        idle.add("final_learning_rate_fraction")
+    return settings.model_dump(exclude=idle, exclude_defaults=True)
 
 
 def canonical(value: Any) -> bytes:  # noqa: ANN401 - any plain value

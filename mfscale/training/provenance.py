@@ -44,16 +44,27 @@ def peak_memory_mb() -> float:
 
 
 def _commit() -> str | None:
-    """The commit of the checkout this package runs from; None for an installed package."""
+    """The commit of the checkout this file belongs to, with ``-dirty`` if it has been changed.
+
+    None for an installed package, even one inside somebody else's checkout.
+    """
+    here = Path(__file__)
+    if _git("ls-files", "--error-unmatch", here.name, folder=here.parent) is None:
+        return None
+    return _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*", folder=here.parent)
+
+
+def _git(*arguments: str, folder: Path) -> str | None:
+    """What git answers; None if it cannot."""
     try:
-        answer = subprocess.run(
-            ["git", "rev-parse", "HEAD"],  # noqa: S607 - the user's own git
-            cwd=Path(__file__).parent,
+        answer = subprocess.run(  # noqa: S603 - our own arguments
+            ["git", *arguments],  # noqa: S607 - the user's own git
+            cwd=folder,
             capture_output=True,
             text=True,
             timeout=5,
-            check=False,
+            check=True,
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip() or None

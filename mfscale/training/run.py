@@ -30,6 +30,7 @@ from mfscale.training.evaluation import Evaluation, Evaluator, Moment, Structure
 from mfscale.training.initial import child_potential, root_potential
 from mfscale.training.loop import CurvePoint, Outcome, Trainer, Validation
 from mfscale.training.loss import loss
+from mfscale.training.potential import Potential
 from mfscale.training.samples import Order, Samples, make_samples
 
 
@@ -86,7 +87,7 @@ def run_stage(
         **run.describe(outcome),
         **provenance.versions(),
         "evaluations": [dataclasses.asdict(e) for e in (*baseline, *before, *after)],
-        "warnings": _warnings(baseline, before),
+        "warnings": _warnings(baseline, before, outcome),
         "device": provenance.device_name(run.device),
         "compile_mode": "eager",
         "n_threads": torch.get_num_threads(),
@@ -114,7 +115,7 @@ class _Run:
         if stage.parent_id is None:
             self.potential = root_potential(stage, self.sets, self.evaluator)
         else:
-            parent, self.before = load_potential(checkpoint_dir(stage.parent_id) / POTENTIAL)
+            parent, self.before = _load_parent(checkpoint_dir(stage.parent_id) / POTENTIAL)
             parent.network.to(device)
             self.potential = child_potential(stage, self.sets, self.evaluator, parent)
         self.parameters = set_trainable(self.potential.network, stage.trainable)
@@ -272,14 +273,28 @@ def _describe(stage: Stage) -> dict[str, Any]:
     }
 
 
-def _warnings(baseline: list[Evaluation], start: list[Evaluation]) -> list[str]:
-    """Complain of a head that starts worse than offsets alone: its offsets are likely wrong."""
+def _load_parent(path: Path) -> tuple[Potential, History]:
+    try:
+        return load_potential(path)
+    except TrainingError as error:
+        raise TrainingError(
+            f"the parent's model is not where its row says ({error}); restore the checkpoints "
+            "folder of the store, or run the study into a new store"
+        ) from None
+
+
+def _warnings(baseline: list[Evaluation], start: list[Evaluation], outcome: Outcome) -> list[str]:
+    """What a reader of the row should know.
+
+    A head that starts worse than offsets alone probably has wrong offsets; a stage that validation
+    never improved ends where it began.
+    """
     offset_only = {
         (e.head, e.method): e.value
         for e in baseline
         if (e.subset, e.metric, e.unit) == ("t", "energy_mae", "meV")
     }
-    return [
+    found = [
         f"head {e.head} starts at {e.value:.0f} meV, worse than element offsets alone "
         f"({limit:.0f} meV): does it inherit the right head, and are its labels right?"
         for e in start
@@ -287,3 +302,9 @@ def _warnings(baseline: list[Evaluation], start: list[Evaluation]) -> list[str]:
         and (limit := offset_only.get((e.head, e.method))) is not None
         and e.value > limit * (1 + 1e-6)
     ]
+    if outcome.best_step == 0 and outcome.stop_reason != "diverged":
+        found.append(
+            "training brought nothing: no validation was better than the one before the first "
+            "step; try a lower learning_rate or a smaller validate_every"
+        )
+    return found

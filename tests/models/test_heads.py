@@ -1,5 +1,7 @@
 """A shared backbone with readouts: what is trained moves, and nothing else."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -7,6 +9,8 @@ import torch
 from ase import Atoms
 
 from mfscale.data import keys
+from mfscale.models import LADDER
+from mfscale.models.build import build
 from mfscale.models.headed import (
     Batch,
     HeadedModel,
@@ -46,7 +50,7 @@ def test_training_the_readout_leaves_the_backbone_as_it_was(
     after = model.state_dict()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed
-    assert all(name.startswith("readouts.cc.") for name in changed)
+    assert all(name.startswith("readouts.") for name in changed)
 
 
 def test_all_is_trainable_again_after_readout(make_model: MakeModel) -> None:
@@ -88,8 +92,8 @@ def test_a_head_learns_nothing_from_the_labels_of_another(
     batch = {**batch, keys.HEAD: torch.tensor([0, 0])}
     energy, forces = energy_and_forces(model, batch, create_graph=True)
     (energy.square().sum() + forces.square().sum()).backward()
-    own = [p.grad for p in model.readouts["dft"].parameters() if p.numel()]
-    other = [p.grad for p in model.readouts["cc"].parameters()]
+    own = [p.grad for p in model.readout("dft").parameters() if p.numel()]
+    other = [p.grad for p in model.readout("cc").parameters()]
     shared = [p.grad for p in model.backbone.parameters() if p.grad is not None]
     assert all(gradient is not None and gradient.any() for gradient in own)
     assert any(gradient.any() for gradient in shared)
@@ -103,3 +107,39 @@ def test_a_copied_readout_predicts_what_the_source_does(
     state = {n: t for n, t in parent.state_dict().items() if n.startswith("backbone.")}
     child.load_state_dict(state | copy_readout(parent.state_dict(), "dft", "cc"))
     assert torch.equal(child(batch), parent(batch))
+
+
+def test_a_head_may_be_called_what_a_module_may_not() -> None:
+    """`nn.ModuleDict` refuses ``type`` and ``keys``; a study does not."""
+    model = build(
+        "nequip",
+        LADDER["nequip"]["tiny"].settings,
+        elements=["H", "O"],
+        heads=["type", "keys"],
+        dtype=torch.float32,
+        cutoff_a=5.0,
+        seed=0,
+    )
+    assert model.heads == ("type", "keys")
+    state = model.state_dict()
+    renamed = copy_readout(state, "type", "keys")
+    assert renamed
+    assert renamed.keys() <= state.keys()
+
+
+def test_building_leaves_the_process_as_it_was() -> None:
+    """NequIP seeds every generator and sets torch's default type; neither is the user's wish."""
+    program = (
+        "import os, random, numpy as np, torch\n"
+        "from mfscale.models import LADDER\n"
+        "from mfscale.models.build import build\n"
+        "before = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state(),\n"
+        "          torch.get_default_dtype(), os.environ.get('PL_GLOBAL_SEED'))\n"
+        "build('nequip', LADDER['nequip']['tiny'].settings, elements=['H', 'O'], heads=['cc'],\n"
+        "      dtype=torch.float32, cutoff_a=5.0, seed=0)\n"
+        "after = (random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state(),\n"
+        "         torch.get_default_dtype(), os.environ.get('PL_GLOBAL_SEED'))\n"
+        "assert all(torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b\n"
+        "           for a, b in zip(before, after, strict=True))\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

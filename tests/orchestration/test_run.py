@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from mfscale.orchestration import Progress, missing, rates, run
+from mfscale.orchestration import OrchestrationError, Progress, missing, rates, run
 from mfscale.results import GROUPS, SCHEMA, Store
 from mfscale.study import StudyGraph
 from tests.orchestration.conftest import SMALL, graph_of
@@ -168,3 +168,46 @@ def test_a_failing_stage_keeps_its_log_and_the_next_run_tries_again(tmp_path: Pa
     blocked.unlink()
     run(graph, store, estimate=NO_RATES, cpus=2)
     assert set(store.statuses().values()) == {"finished"}
+
+
+def test_a_settled_stage_is_not_trained_again_by_a_worker_that_is_asked_to(
+    tmp_path: Path, quiet: Store
+) -> None:
+    """As after a worker that died between its row and its report, or with two runs at once."""
+    stage = next(iter(graph_of(SMALL).stages.values()))
+    store = Store(tmp_path / "store", create=True)
+    row = quiet.row(stage.id)
+    assert row is not None
+    store.publish(row)
+
+    class Late(Store):
+        """The store as a run saw it before that row came."""
+
+        def statuses(self) -> dict[str, str]:
+            return {}
+
+    text = SMALL.split("  finetune:")[0]
+    summary = run(graph_of(text), Late(store.path), estimate=NO_RATES, cpus=1)
+    assert summary.progress.finished == 1
+    assert store.table().to_pylist() == [row]
+    assert not store.checkpoint_dir(stage.id).exists()
+
+
+def test_more_gpus_than_there_are_is_one_message(tmp_path: Path) -> None:
+    import torch
+
+    store = Store(tmp_path / "store", create=True)
+    there = torch.cuda.device_count()
+    with pytest.raises(OrchestrationError, match=f"--gpus {there + 1}: this machine has {there}"):
+        run(graph_of(SMALL), store, estimate=NO_RATES, cpus=2, gpus=there + 1)
+    assert store.statuses() == {}
+
+
+def test_a_ray_address_in_the_environment_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run has a Ray of its own; another cluster's address must not break it."""
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    store = Store(tmp_path / "store", create=True)
+    run_here(SMALL.split("  finetune:")[0], store)
+    assert list(store.statuses().values()) == ["finished"]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from mfscale.study import (
+    RECIPE,
     Catalogue,
     Head,
     Hyperparameters,
@@ -66,7 +67,7 @@ def test_the_encoding_has_not_changed_by_accident() -> None:
     from now on, raise RECIPE; should a field of a stage be new or gone, that is a change of
     encoding: either way do it knowingly, say so in the CHANGELOG, and write the new id here.
     """
-    assert identity(**BASE) == "1585c01ab5ec73b1"
+    assert identity(**BASE) == "3c4da4d70087f306"
 
 
 @pytest.mark.parametrize(
@@ -104,12 +105,57 @@ def another(value: object) -> object:
     raise AssertionError(f"a hyperparameter of a new kind: {value!r}")
 
 
+EVERYTHING_ACTS: dict[str, Any] = {
+    **BASE,
+    "parent_id": "f00",
+    **with_head(forces=True, inherit="dft"),
+    "hyperparameters": Hyperparameters(learning_rate=0.01, loss="huber"),
+}
+"""A fine-tuning with forces and the Huber loss: no hyperparameter is idle."""
+
+
+def with_setting(case: dict[str, Any], field: str) -> dict[str, Any]:
+    before = case["hyperparameters"].model_dump()
+    changed = "mse" if before[field] == "huber" else another(before[field])
+    return {**case, "hyperparameters": Hyperparameters(**before | {field: changed})}
+
+
 @pytest.mark.parametrize("field", Hyperparameters.model_fields)
-def test_every_hyperparameter_counts(field: str) -> None:
-    changed = another(getattr(BASE["hyperparameters"], field))
-    given = BASE["hyperparameters"].model_dump() | {field: changed}
-    change = {"hyperparameters": Hyperparameters(**given)}
-    assert identity(**{**BASE, **change}) != identity(**BASE)
+def test_every_hyperparameter_that_acts_counts(field: str) -> None:
+    assert identity(**with_setting(EVERYTHING_ACTS, field)) != identity(**EVERYTHING_ACTS)
+
+
+@pytest.mark.parametrize("field", ["huber_delta_ev", "force_weight", "offsets", "offset_ridge"])
+def test_what_makes_no_difference_does_not_count(field: str) -> None:
+    """From scratch, on energies, with squared errors: none of these is ever read."""
+    assert identity(**with_setting(BASE, field)) == identity(**BASE)
+
+
+def test_defaults_belong_to_the_recipe() -> None:
+    """Ids leave defaults out, so that a later field does not orphan finished work.
+
+    Hence a default that changes makes old ids mean new work: raise RECIPE when this must change.
+    """
+    assert RECIPE == 1
+    assert Hyperparameters().model_dump() == {
+        "learning_rate": None,
+        "schedule": "cosine",
+        "warmup_steps": 20,
+        "final_learning_rate_fraction": 0.01,
+        "batch_size": 16,
+        "max_steps": 2500,
+        "validate_every": 50,
+        "patience": 20,
+        "loss": "mse",
+        "huber_delta_ev": 0.01,
+        "energy_weight": 100.0,
+        "force_weight": 1.0,
+        "ema_decay": 0.99,
+        "weight_decay": 0.0,
+        "max_gradient_norm": 10.0,
+        "offsets": "residuals",
+        "offset_ridge": 1e-9,
+    }
 
 
 @pytest.mark.parametrize(
