@@ -35,11 +35,11 @@ def shown(total: int, *, quiet: bool) -> Iterator[Callable[[Progress], None]]:
         transient=True,
     )
     with bar:
-        task = bar.add_task("", total=total, state="starting workers", done_at=None)
+        task = bar.add_task("", total=total, state="starting workers,", done_at=None)
         yield lambda p: bar.update(
             task,
             completed=p.ended,
-            state=f"{p.running} running, {describe(p)}",
+            state=f"{p.running} running, {describe(p)},",
             done_at=time.monotonic() + p.left_s,
         )
 

@@ -40,10 +40,11 @@ def put(path: Path, data: bytes) -> None:
 
 
 def get(path: Path) -> pa.Buffer:
-    """Map a file into memory; FileNotFoundError if there is none."""
-    if path.stat().st_size == 0:  # which cannot be mapped
-        return pa.py_buffer(b"")
-    return pa.memory_map(str(path)).read_buffer()
+    """Read a file, FileNotFoundError if there is none.
+
+    It is not mapped into memory: there a disk that fails would end the process with a signal.
+    """
+    return pa.py_buffer(path.read_bytes())
 
 
 def names(folder: Path, suffix: str) -> list[str]:

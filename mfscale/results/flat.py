@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mfscale.results.entries import Columns, Entries
+from mfscale.results.entries import Columns, Entries, Index
 from mfscale.results.schema import GROUPS, SCHEMA
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _UNIT_SLUGS = {"meV": "mev", "meV/atom": "mev_per_atom", "meV/Å": "mev_per_a"}
 _VALIDATION = "/validation"
 _MODEL = [field.name for field in GROUPS["model"] if not pa.types.is_list(field.type)]
+_OF_PARENT = (*_MODEL, "recipe", "converged")
 _HEAD_FIELDS = ("size", "n_validation", "subset", "forces", "weight")
 _EVALUATION_KEYS = ("head", "method", "subset", "moment", "metric", "unit")
 
@@ -46,16 +47,19 @@ def flatten(table: pa.Table) -> "pd.DataFrame":
         ``n_labels_<method>``               distinct training labels of the whole lineage: draws
                                             nest, so of several draws from one subset the largest
         ``offset_<head>_<element>_ev``      energy offsets
-        ``cc_t_energy_mae_mev``             error of head ``cc`` against method ``cc`` on subset
-                                            ``t`` at the end of training; metrics ``energy_mae``
-                                            and ``energy_rmse`` in ``mev`` and ``mev_per_atom``,
-                                            ``forces_mae`` and ``forces_rmse`` in ``mev_per_a``
+        ``cc_t_energy_mae_mev``             error of head ``cc`` against its own method, whatever
+                                            that is called, on subset ``t`` at the end of
+                                            training; metrics ``energy_mae`` and ``energy_rmse``
+                                            in ``mev`` and ``mev_per_atom``, ``forces_mae`` and
+                                            ``forces_rmse`` in ``mev_per_a``
         ``cc_vs_dft_t_forces_mae_mev_per_a``  the same of head ``cc`` against method ``dft``
         ``dft_b_validation_energy_mae_mev``  the same on the head's own validation part
         ``validation_energy_mae_mev``       the same, for a stage with a single head
         ``start_<error>``                   an error before the first step
         ``baseline_<error>``                an error of the offsets alone
-        ``parent_<column>``                 model, labels and errors (at the end) of the parent
+        ``parent_<column>``                 the parent's model, ``recipe``, hyperparameters
+                                            (``parent_hp_<name>``), labels, ``converged``, and
+                                            errors at the end
         ==================================  ======================================================
     """
     import pandas as pd  # noqa: PLC0415 - slow to import, and SQL does without
@@ -79,14 +83,16 @@ def flat_table(table: pa.Table) -> pa.Table:
         for field in SCHEMA
         if not pa.types.is_nested(field.type)
     }
+    hyperparameters = _hyperparameter_columns(table)
     columns = (
         scalars
-        | _hyperparameter_columns(table)
+        | hyperparameters
         | labels
         | {name: array for moment in errors.values() for name, array in moment.items()}
         | _offset_columns(Entries.of(table, "offsets"))
     )
-    described = {name: scalars[name] for name in _MODEL} | labels | errors["end"]
+    described = {name: scalars[name] for name in _OF_PARENT} | hyperparameters
+    described |= labels | errors["end"]
     parent = pc.index_in(scalars["parent_id"], value_set=scalars["stage_id"])
     columns |= {f"parent_{name}": array.take(parent) for name, array in described.items()}
     return pa.table(columns)
@@ -147,22 +153,39 @@ def _label_text(entries: Entries) -> pa.Array:
 
 def _error_columns(evaluations: Entries, heads: Entries) -> dict[str, Columns]:
     """Make a column of each kind of error, by the moment of its evaluation."""
-    columns: dict[str, Columns] = {"end": {}, "start": {}, "baseline": {}}
+    named: dict[tuple[str, str], list[Index]] = {}
+    aliased: dict[tuple[str, str], list[Index]] = {}
     single = np.bincount(heads.rows, minlength=heads.n_rows) == 1
-    aliased: dict[tuple[str, str], list[npt.NDArray[np.int64]]] = {}
+    learners, nobody = _learners(heads), np.zeros(heads.n_rows, dtype=np.bool_)
     for kind, entries in evaluations.kinds(_EVALUATION_KEYS):
         head, method, subset, moment, metric, unit = kind
+        rows = evaluations.rows[entries]
+        own = learners.get((head, method), nobody)[rows]
+        if head == method:  # all there is to go by where a row does not list its heads
+            own |= ~heads.present[rows]
         prefix = "" if moment == "end" else f"{moment}_"
         error = f"{metric}_{_UNIT_SLUGS[unit]}"
-        pair = head if head == method else f"{head}_vs_{method}"
-        name = f"{prefix}{pair}_{subset.replace('/', '_')}_{error}"
-        columns[moment][name] = evaluations.spread("value", entries)
+        for pair, mask in ((head, own), (f"{head}_vs_{method}", ~own)):
+            name = f"{prefix}{pair}_{subset.replace('/', '_')}_{error}"
+            if mask.any():
+                named.setdefault((moment, name), []).append(entries[mask])
         if subset.endswith(_VALIDATION):
-            own = entries[single[evaluations.rows[entries]]]
-            aliased.setdefault((moment, f"{prefix}validation_{error}"), []).append(own)
-    for (moment, name), groups in sorted(aliased.items()):
+            alias = f"{prefix}validation_{error}"
+            aliased.setdefault((moment, alias), []).append(entries[own & single[rows]])
+    columns: dict[str, Columns] = {"end": {}, "start": {}, "baseline": {}}
+    for (moment, name), groups in (*named.items(), *sorted(aliased.items())):
         columns[moment][name] = evaluations.spread("value", np.concatenate(groups))
     return columns
+
+
+def _learners(heads: Entries) -> dict[tuple[str, str], npt.NDArray[np.bool_]]:
+    """Tell, for each head and method, in which rows the head learns the method, shape (rows,)."""
+    learners = {}
+    for (head, method), entries in heads.kinds(["name", "method"]):
+        rows = np.zeros(heads.n_rows, dtype=np.bool_)
+        rows[heads.rows[entries]] = True
+        learners[head, method] = rows
+    return learners
 
 
 def _offset_columns(offsets: Entries) -> Columns:

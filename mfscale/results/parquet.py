@@ -64,6 +64,8 @@ def decode(
         If the bytes are not such a table.
     NewerFormatError
         If they were written in a newer format.
+    MemoryError, OSError
+        If memory or the system fails, which says nothing about the bytes.
     """
     try:
         with pq.ParquetFile(data, page_checksum_verification=True) as file:
@@ -76,7 +78,11 @@ def decode(
             table = table.filter(pc.equal(table["stage_id"], stage_id))
         table = conform(table, wanted)
         table.validate(full=True)
+    except MemoryError:  # of which Arrow's own is one
+        raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if isinstance(error, OSError) and error.errno:  # Arrow's about damaged bytes have none
+            raise
         raise DamagedError(str(error).strip().splitlines()[0]) from error
     if unknown := set(written.names) - set(schema.names):
         raise DamagedError(f"column {min(unknown)!r} is not part of format {FORMAT}")

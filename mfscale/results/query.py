@@ -137,6 +137,8 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
         frame = _read_parquet(path) if magic == b"PAR1" else pd.read_csv(path)
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise StoreError(f"{path} cannot be read: it needs more memory than there is") from error
     except parquet.NewerFormatError as error:
         raise StoreError(f"{path} is in the newer format {error}: upgrade mfscale") from error
     except (parquet.DamagedError, pa.ArrowException, ValueError) as error:

@@ -139,6 +139,13 @@ _EVALUATION = pa.struct(
     ]
 )
 
+_THROUGHPUT = _field(
+    "structures_per_second",
+    _real,
+    "training throughput, validations and checkpoints on the way included",
+    unit="structures/s",
+)
+
 _PACKAGE = pa.struct(
     [
         _field("name", _text, "name of the installed package"),
@@ -201,9 +208,19 @@ GROUPS: dict[str, tuple[pa.Field, ...]] = {
             "what ended the training",
             choices=("plateau", "cap", "diverged"),
         ),
-        _field("converged", _flag, "whether training reached a plateau before its cap"),
+        _field(
+            "converged",
+            _flag,
+            "stopped at a plateau, or at the cap with a validation loss that fell by less than 1 % "
+            "over the last quarter",
+        ),
         _field("best_validation_loss", _real, "lowest validation loss"),
-        _field("train_time_s", _real, "time spent in training steps", unit="s"),
+        _field(
+            "train_time_s",
+            _real,
+            "time spent training, validations and checkpoints on the way included",
+            unit="s",
+        ),
         _field("total_samples_seen", _count, "samples seen, with all ancestors", unit="structures"),
         _field("total_train_time_s", _real, "training time, with all ancestors", unit="s"),
     ),
@@ -220,7 +237,7 @@ GROUPS: dict[str, tuple[pa.Field, ...]] = {
         _field("n_threads", _int, "threads of the tensor library"),
         _field("started_at", pa.timestamp("us", tz="UTC"), "when the attempt started"),
         _field("wall_time_s", _real, "duration of the attempt", unit="s"),
-        _field("structures_per_second", _real, "training throughput", unit="structures/s"),
+        _THROUGHPUT,
         _field("peak_memory_mb", _real, "peak memory of the worker", unit="MB"),
         _field("warnings", pa.list_(_text), "what a reader of this row should know"),
         _field("log_file", _text, "log of the attempt, relative to the store"),
@@ -241,14 +258,14 @@ CURVE_SCHEMA = _schema(
         _field("validation_energy_mae_mev", _real, "MAE of total energies", unit="meV"),
         _field("validation_forces_mae_mev_per_a", _real, "MAE of forces", unit="meV/Å"),
         _field("elapsed_s", _real, "time since training started", unit="s"),
-        _field("structures_per_second", _real, "training throughput", unit="structures/s"),
+        _THROUGHPUT,
     ]
 )
 """The learning curve of a stage: one row per validation."""
 
 ERRORS_SCHEMA = _schema(
     [
-        _field("structure", _count, "index of the structure in the dataset's source"),
+        _field("structure", _count, "index of the structure in the dataset"),
         _field("n_atoms", _int, "atoms of the structure", unit="atoms"),
         _field("head", _text, "head that predicts"),
         _field("method", _text, "method whose labels are the reference"),

@@ -174,7 +174,7 @@ class Store:
         known = [
             int(attempt)
             for folder, suffix in (("inbox", ".parquet"), ("logs", ".log"))
-            for name in files.names(self.path / folder, suffix)
+            for name in _names(self.path / folder, suffix)
             for stage, _, attempt in [name.removesuffix(suffix).rpartition("-")]
             if stage == stage_id and attempt.isdecimal()
         ]
@@ -227,7 +227,7 @@ class Store:
         folder = self.path / "inbox"
         inbox = [
             folder / name
-            for name in files.names(folder, ".parquet")
+            for name in _names(folder, ".parquet")
             if stage_id is None or name.rpartition("-")[0] == stage_id
         ]
         compacted = self.path / "results.parquet"
@@ -248,11 +248,18 @@ class Store:
     def _decoded(
         self, path: Path, decode: Callable[[pa.Buffer], pa.Table], remedy: str
     ) -> pa.Table | None:
-        """Read one file; None if there is none. A damaged one is set aside, with a StoreError."""
+        """Read one file; None if there is none.
+
+        StoreError if it cannot be read, or if it is damaged: then, and only then, it is set aside.
+        """
         try:
             return decode(files.get(path))
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if path.is_symlink():  # to a disk that is not mounted, say: not the same as no file
+                raise _unreadable(path, error) from error
             return None
+        except (OSError, MemoryError) as error:
+            raise _unreadable(path, error) from error
         except parquet.NewerFormatError as error:
             raise StoreError(
                 f"{path} is of format {error}, and this mfscale reads up to {FORMAT}: "
@@ -284,6 +291,24 @@ class Store:
         if table is None:
             raise StoreError(f"the store has no {folder} of stage {stage_id}: no file {path}")
         return table
+
+
+def _names(folder: Path, suffix: str) -> list[str]:
+    try:
+        return files.names(folder, suffix)
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(path: Path, error: OSError | MemoryError) -> StoreError:
+    """Word why a file or folder that may well be whole cannot be read."""
+    reason, remedy = "out of memory", "free some memory and try again"
+    if isinstance(error, OSError):
+        reason = error.strerror or str(error)
+        remedy = "check its permissions, links and disk and try again"
+    if isinstance(error, IsADirectoryError):
+        remedy = "no folder belongs there, so move it elsewhere"
+    return StoreError(f"{path} cannot be read ({reason}); nothing was moved: {remedy}")
 
 
 def _checked_id(stage_id: str) -> str:

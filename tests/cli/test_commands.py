@@ -90,7 +90,7 @@ def test_sql_counts_what_results_shows(call: Call, store: Store) -> None:
 
 def test_fit_reports_both_laws_in_words_and_numbers(call: Call, store: Store) -> None:
     shown = call("fit", "--store", store.path).stdout
-    assert "Doubling the CC labels multiplies the CC test MAE (meV) by" in shown
+    assert "Doubling the CC training labels multiplies the CC test MAE (meV) by" in shown
     assert "pre-trained validation MAE (meV)" in shown
     assert "root_id" in shown
     fits = answer(call("fit", "--store", store.path, "--json"))

@@ -48,9 +48,9 @@ def test_a_terminal_shows_a_live_bar(command: list[str]) -> None:
             shown += chunk
     os.close(ours)
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown.decode())
-    assert process.returncode == 0, text
-    assert re.search(r"0/3 stages 1 running, 0 failed, about .* left", text), text
-    assert re.search(r"1/3 stages 2 running, 0 failed, [\d,]+ structures/s, about", text), text
+    assert process.returncode == 0
+    assert re.search(r"0/3 stages 1 running, 0 failed, about \d+ s left, 0:", text)
+    assert re.search(r"1/3 stages 2 running, 0 failed, [\d,]+ structures/s, about \d+ s left", text)
     assert "3 stages finished, 0 of 3 were cached" in text
 
 

@@ -44,6 +44,7 @@ def pretrained() -> Row:
         "attempt": 0,
         "status": "finished",
         "purpose": "science",
+        "recipe": 2,
         "root_id": "aa11",
         "step": 0,
         "architecture": "nequip",

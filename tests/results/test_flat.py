@@ -64,6 +64,11 @@ def frame(store: Store, pretrained: Row, finetuned: Row) -> pd.DataFrame:
         ("validation_energy_mae_mev", 300, None),
         ("start_validation_forces_mae_mev_per_a", 310, None),
         ("parent_size", None, "tiny"),
+        ("parent_recipe", None, 2),
+        ("parent_converged", None, True),
+        ("parent_hp_learning_rate", None, 0.01),
+        ("parent_hp_batch_size", None, 8),
+        ("parent_hp_loss", None, None),
         ("parent_n_parameters", None, 12_345),
         ("parent_dft_size", None, 400),
         ("parent_labels", None, "dft:b:400+forces"),
@@ -135,45 +140,86 @@ def test_draws_from_two_subsets_are_different_labels(brief_row: Callable[..., Ro
     assert frame["n_labels_cc"].tolist() == [130]
 
 
+def of_one_head(name: str, method: str, first: float) -> Row:
+    """Make a row of one head; its errors count up from the first."""
+    labels = {"method": method, "subset": "a", "size": 50, "forces": False}
+    kinds = [
+        {"method": reference, "subset": subset, "moment": moment}
+        for reference, subset in ((method, "t"), (method, "a/validation"), ("xtb", "t"))
+        for moment in ("end", "start", "baseline")
+    ]
+    shared = {"head": name, "metric": "energy_mae", "unit": "meV"}
+    return {
+        "heads": [{"name": name} | labels],
+        "evaluations": [shared | kind | {"value": first + i} for i, kind in enumerate(kinds)],
+    }
+
+
+def test_a_head_named_otherwise_than_its_method(brief_row: Callable[..., Row]) -> None:
+    """Rows of one frame may differ in what a head learns, and a name may be another's method."""
+    rows = [
+        brief_row("a", **of_one_head("target", "cc", 100)),
+        brief_row("b", **of_one_head("target", "dft", 200)),
+        brief_row("c", parent_id="a", **of_one_head("xtb", "cc", 300)),
+    ]
+    frame = flatten(pa.concat_tables([row_table(row) for row in rows])).set_index("stage_id")
+    for name, expected in {
+        "target_t": [100, 200, None],
+        "start_target_t": [101, 201, None],
+        "baseline_target_t": [102, 202, None],
+        "target_a_validation": [103, 203, None],
+        "start_target_a_validation": [104, 204, None],
+        "target_vs_xtb_t": [106, 206, None],
+        "baseline_target_vs_xtb_t": [108, 208, None],
+        "xtb_t": [None, None, 300],
+        "xtb_vs_xtb_t": [None, None, 306],
+        "validation": [103, 203, 303],
+        "start_validation": [104, 204, 304],
+        "baseline_validation": [105, 205, 305],
+        "parent_target_t": [None, None, 100],
+        "parent_target_vs_xtb_t": [None, None, 106],
+        "parent_validation": [None, None, 103],
+    }.items():
+        found = frame[f"{name}_energy_mae_mev"]
+        assert [None if pd.isna(value) else value for value in found] == expected, name
+    assert not [name for name in frame if "_vs_cc_" in str(name) or "_vs_dft_" in str(name)]
+
+
 values = st.floats(allow_nan=False, allow_infinity=True)
 heads = st.sampled_from(["xtb", "dft", "cc"])
+learned = st.dictionaries(heads, heads, max_size=3)
+errors = st.dictionaries(st.tuples(heads, heads), values, max_size=5)
 
 
 @given(
     st.lists(
-        st.one_of(st.none(), st.dictionaries(st.tuples(heads, heads), values, max_size=5)),
+        st.tuples(st.none() | learned, st.none() | errors),
         min_size=1,
         max_size=8,
     )
 )
 def test_every_error_lands_in_its_row_and_column(
-    rows: list[dict[tuple[str, str], float] | None],
+    rows: list[tuple[dict[str, str] | None, dict[tuple[str, str], float] | None]],
 ) -> None:
     """Against the definition, one entry at a time; rows without a list among those with one."""
     kind = {"subset": "t", "moment": "end", "metric": "energy_mae", "unit": "meV"}
-    tables = []
-    for i, row in enumerate(rows):
-        errors = (
-            None
-            if row is None
-            else [
+    tables, expected = [], {}
+    for i, (methods, found) in enumerate(rows):
+        row: Row = {"stage_id": f"s{i}", "attempt": 0, "status": "finished", "purpose": "science"}
+        if methods is not None:
+            labels = {"subset": "a", "size": 1}
+            row["heads"] = [{"name": h, "method": m} | labels for h, m in methods.items()]
+        if found is not None:
+            row["evaluations"] = [
                 {"head": head, "method": method, "value": value} | kind
-                for (head, method), value in row.items()
+                for (head, method), value in found.items()
             ]
-        )
-        required = {"stage_id": f"s{i}", "attempt": 0, "status": "finished", "purpose": "science"}
-        tables.append(row_table(required | {"evaluations": errors}))
+        tables.append(row_table(row))
+        for (head, method), value in (found or {}).items():
+            own = head if methods is None else methods.get(head)
+            pair = head if method == own else f"{head}_vs_{method}"
+            expected[i, f"{pair}_t_energy_mae_mev"] = value
     frame = flatten(pa.concat_tables(tables))
-    expected = {
-        (
-            i,
-            f"{head}_t_energy_mae_mev"
-            if head == method
-            else f"{head}_vs_{method}_t_energy_mae_mev",
-        ): value
-        for i, row in enumerate(rows)
-        for (head, method), value in (row or {}).items()
-    }
     columns = [
         name for name in frame if "_t_energy" in str(name) and not str(name).startswith("parent_")
     ]
