@@ -54,10 +54,11 @@ def error_against_labels(
     -------
     Figure
         Both axes logarithmic. Solid lines lie inside the data, dashed ones beyond. Bands are the
-        interval of the law, left out where they span more than a factor of four; with a single
-        law a lighter band is the interval of a new run. Below are the exponents with intervals,
-        the numbers of runs and of independent clusters, and every warning of the fits. A law that
-        its data did not determine has points and no line.
+        interval of the law, left out where they span more than a factor of four or are unknown;
+        with a single law a lighter band is the interval of a new run. Below are the exponents with
+        intervals, the numbers of runs and of independent clusters, and every warning of the fits,
+        without names if it is true of all. A law that its data did not determine has points and
+        no line.
 
     Raises
     ------
@@ -146,7 +147,7 @@ def _draw_law(axes: "Axes", law: DrawnLaw, *, alone: bool) -> None:
     ):
         part = fit.predict([a, b])
         axes.plot(part["x"], part["median"], style, color=colour, gid=f"{kind}: {law.name}")
-    if law.band_is_too_wide():
+    if not law.has_interval() or law.band_is_too_wide():
         return
     whole = fit.predict(np.geomspace(low / _BEYOND, high * _BEYOND, 90))
     bands = [("mean", 0.16), ("new_run", 0.08)] if alone else [("mean", 0.16)]

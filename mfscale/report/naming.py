@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from mfscale.scaling.rows import Scalar
+from mfscale.scaling import Scalar
 
 _METHODS = {"xtb": "xTB", "dft": "DFT", "cc": "CC"}
 _UNITS = {"mev": "meV", "mev_per_atom": "meV/atom", "mev_per_a": "meV/Å"}
@@ -35,7 +35,8 @@ def column_label(column: str) -> str:
     if column in _NAMES:
         return _NAMES[column]
     if size := _SIZE.fullmatch(column):
-        return f"{_method(size['method'])} {'pre-training ' if size['parent'] else ''}labels"
+        use = "pre-training" if size["parent"] else "training"
+        return f"{_method(size['method'])} {use} labels"
     error = _ERROR.fullmatch(column)
     if error is None:
         return column.replace("_", " ")

@@ -1,5 +1,6 @@
 """The panel under a figure of laws: a row per law with its slope, then notes and warnings."""
 
+import re
 import textwrap
 from collections.abc import Sequence
 from math import isnan
@@ -8,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mfscale.report.naming import column_label
 from mfscale.report.selection import WIDEST_BAND, DrawnLaw
 from mfscale.report.style import WIDTH_IN
-from mfscale.scaling import Parameter
-from mfscale.scaling.text import interval, number, percent
+from mfscale.scaling import Parameter, format_interval, format_number, format_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,7 @@ def draw_panel(
     axes.set(xlim=(0, WIDTH_IN), ylim=(0, height_in))
     axes.set_axis_off()
     y = height_in - _ROW_IN / 2
-    level = percent(laws[0].fit.level)
+    level = format_percent(laws[0].fit.level)
     header = (f"{heading} ({level})", "runs", "independent")
     _draw_row(axes, y, _LEFT_IN, _title(laws), header, weight="bold")
     y -= _ROW_IN * len(_title(laws))
@@ -82,8 +82,8 @@ def _with_interval(found: Parameter) -> str:
     if isnan(found.estimate):
         return "not determined"
     if isnan(found.low):
-        return f"{number(found.estimate)} (unknown)"
-    return f"{number(found.estimate)} ({interval(found.low, found.high)})"
+        return f"{format_number(found.estimate)} (unknown)"
+    return f"{format_number(found.estimate)} ({format_interval(found.low, found.high)})"
 
 
 def _title(laws: Sequence[DrawnLaw]) -> list[str]:
@@ -96,20 +96,30 @@ def _lines(name: str) -> list[str]:
 
 
 def _notes(laws: Sequence[DrawnLaw]) -> list[str]:
-    bands = f"Bands: {percent(laws[0].fit.level)} interval of the law"
-    bands += " (dark) and of a new run (light)." if len(laws) == 1 else "."
-    if any(law.band_is_too_wide() for law in laws):
-        bands += f" Bands wider than a factor of {WIDEST_BAND} are left out."
-    paragraphs = [f"Every run is a point. {bands} Dashed: beyond the data."]
     about: dict[str, list[str]] = {}
     for law in laws:
         for warning in law.fit.warnings:
             about.setdefault(_in_words(warning.message, law), []).append(law.name)
-    paragraphs += [f"⚠ {'; '.join(names)}: {message}." for message, names in about.items()]
+    paragraphs = [f"Every run is a point. {_about_bands(laws)}Dashed: beyond the data."]
+    paragraphs += [
+        f"⚠ {message}." if len(names) == len(laws) else f"⚠ {'; '.join(names)}: {message}."
+        for message, names in about.items()
+    ]
     return [line for text in paragraphs for line in textwrap.wrap(text, _NOTE_CHARACTERS)]
 
 
+def _about_bands(laws: Sequence[DrawnLaw]) -> str:
+    if not any(law.has_interval() for law in laws):
+        return ""
+    kinds = " (dark) and of a new run (light)" if len(laws) == 1 else ""
+    words = f"Bands: {format_percent(laws[0].fit.level)} interval of the law{kinds}. "
+    if any(law.band_is_too_wide() for law in laws):
+        words += f"Bands wider than a factor of {WIDEST_BAND} are left out. "
+    return words
+
+
 def _in_words(message: str, law: DrawnLaw) -> str:
-    for column in (law.fit.x, law.fit.y, law.fit.cluster):
-        message = message.replace(column, column_label(column)) if column else message
-    return message
+    """The message with labels for the names of columns, where they stand as words."""
+    columns = {column for column in (law.fit.x, law.fit.y, law.fit.cluster) if column}
+    names = "|".join(map(re.escape, columns))
+    return re.sub(rf"(?<!\w)({names})(?!\w)", lambda found: column_label(found[1]), message)

@@ -26,9 +26,13 @@ class DrawnLaw:
     colour: str
     marker: str
 
+    def has_interval(self) -> bool:
+        """Whether anything is known of how sure the law is."""
+        return self.fit.line.method != "undetermined"
+
     def band_is_too_wide(self) -> bool:
-        """Whether the band of the law would hide the others, as with two clusters it can."""
-        if not self.fit.determined:
+        """Whether the band of the law would hide the others, as with three clusters it can."""
+        if not self.has_interval():
             return False
         ends = self.fit.predict(self.fit.x_range)
         return bool((ends["mean_high"] > WIDEST_BAND * ends["mean_low"]).any())

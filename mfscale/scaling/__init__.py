@@ -14,9 +14,10 @@ from mfscale.scaling.cautions import FitWarning
 from mfscale.scaling.errors import FitError
 from mfscale.scaling.fitting import fit, summary
 from mfscale.scaling.laws import LAWS, Law, Parameter
+from mfscale.scaling.numerals import format_interval, format_number, format_percent
 from mfscale.scaling.regression import Line
 from mfscale.scaling.result import Fit
-from mfscale.scaling.rows import Exclusion
+from mfscale.scaling.rows import Exclusion, Scalar
 
 __all__ = [
     "LAWS",
@@ -27,6 +28,10 @@ __all__ = [
     "Law",
     "Line",
     "Parameter",
+    "Scalar",
     "fit",
+    "format_interval",
+    "format_number",
+    "format_percent",
     "summary",
 ]

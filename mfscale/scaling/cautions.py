@@ -2,24 +2,10 @@
 
 from dataclasses import dataclass
 from math import isnan
-from typing import Literal
 
+from mfscale.scaling.covariance import FEW_CLUSTERS, FEWEST_CLUSTERS
 from mfscale.scaling.regression import Line, half_width, is_determined
 
-Code = Literal[
-    "no-rows",
-    "single-x",
-    "few-points",
-    "few-clusters",
-    "one-cluster",
-    "no-trend",
-    "lack-of-fit",
-    "extrapolation",
-]
-
-# Below 8 clusters Student's t passes 2.4, a quarter more than the 1.96 of many clusters, and the
-# variance that it multiplies is itself known no better than to a factor of about two.
-FEW_CLUSTERS = 8
 FEW_FREEDOM = 3  # with fewer, the 95% interval of sigma itself spans more than a factor of ten
 LACK_OF_FIT_P = 0.05
 
@@ -34,12 +20,13 @@ class FitWarning:
         What kind: ``no-rows`` (nothing usable), ``single-x`` (one value of x, so no law),
         ``few-points``, ``few-clusters``, ``one-cluster`` (without one cluster there would be no
         slope), ``no-trend`` (the slope's interval includes 0), ``lack-of-fit`` (replicates show
-        that the law's form is wrong), ``extrapolation`` (asked for beyond the data).
+        that the law's form is wrong), ``extrapolation`` (asked for beyond the data). Whoever
+        knows more of the rows than x and y may add a code of their own to ``Fit.warnings``.
     message
         A sentence with the numbers.
     """
 
-    code: Code
+    code: str
     message: str
 
 
@@ -88,17 +75,29 @@ def cautions(
 
 
 def _replication(line: Line, cluster: str | None) -> FitWarning | None:
-    if line.n_clusters == line.n_points:
-        freedom = line.n_points - 2
-        if freedom >= FEW_FREEDOM:
-            return None
-        end = "no interval can be given" if freedom == 0 else "the intervals are very wide"
-        return FitWarning("few-points", f"only {line.n_points} independent rows: {end}")
+    return _few_points(line) if line.n_clusters == line.n_points else _few_clusters(line, cluster)
+
+
+def _few_points(line: Line) -> FitWarning | None:
+    freedom = line.n_points - 2
+    if freedom >= FEW_FREEDOM:
+        return None
+    end = "no interval can be given" if freedom == 0 else "the intervals are very wide"
+    return FitWarning("few-points", f"only {line.n_points} independent rows: {end}")
+
+
+def _few_clusters(line: Line, cluster: str | None) -> FitWarning | None:
     if line.n_clusters == 1:
         return FitWarning(
             "few-clusters",
             f"all {line.n_points} rows share one {cluster}: nothing is known of how another would "
             "differ, so no interval is given",
+        )
+    if line.n_clusters < FEWEST_CLUSTERS:
+        return FitWarning(
+            "few-clusters",
+            f"only {line.n_clusters} independent clusters ({cluster}): too few to tell chance "
+            "agreement from certainty, so no interval is given; add a third",
         )
     if isnan(line.covariance[1][1]):
         return FitWarning(

@@ -90,7 +90,7 @@ def _log_line(line: Line, level: float) -> dict[str, Parameter]:
 
 
 def bounded_exp(value: float) -> float:
-    """The exponential, short of overflow: an interval from two clusters can be that wide."""
+    """The exponential, short of overflow: an interval from few clusters can be that wide."""
     return exp(min(value, 700.0))
 
 

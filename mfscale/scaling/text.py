@@ -1,9 +1,10 @@
 """A fit in words a newcomer understands, then in a table."""
 
-from math import floor, isclose, isnan, log, log10
+from math import isnan, log
 from typing import TYPE_CHECKING
 
 from mfscale.scaling.laws import bounded_exp, law_named
+from mfscale.scaling.numerals import format_interval, format_number, format_percent
 from mfscale.scaling.regression import half_width
 
 if TYPE_CHECKING:
@@ -22,35 +23,9 @@ def report(fit: "Fit", x_name: str, y_name: str) -> str:
     return "\n\n".join("\n".join(block) for block in blocks)
 
 
-def number(value: float, digits: int = 3) -> str:
-    """Some significant digits, and an exponent only where a person would write one."""
-    if isnan(value):
-        return "unknown"
-    if abs(value) < 1e7 and isclose(value, round(value), rel_tol=1e-9):
-        text = f"{value:.0f}"
-    elif not 1e-4 <= abs(value) < 1e7:
-        text = f"{value:.{digits - 1}e}"
-    else:
-        rounded = float(f"{value:.{digits}g}")
-        text = f"{rounded:.{max(0, digits - 1 - floor(log10(abs(rounded))))}f}"
-    return text.replace("-", "−")
-
-
-def interval(low: float, high: float) -> str:
-    """``0.66–0.77``, or ``−0.1 to 0.2`` where a dash would read as a minus."""
-    if isnan(low) or isnan(high):
-        return "unknown"
-    return f"{number(low)} to {number(high)}" if low < 0 else f"{number(low)}–{number(high)}"
-
-
-def percent(level: float) -> str:
-    """``95%``."""
-    return f"{100 * level:.4g}%"
-
-
 def _heading(fit: "Fit", x_name: str, y_name: str) -> str:
     law = law_named(fit.law)
-    formula = law.formula.format(x=x_name, y=y_name, reference=number(fit.reference, 4))
+    formula = law.formula.format(x=x_name, y=y_name, reference=format_number(fit.reference, 4))
     group = ", ".join(f"{column} = {value}" for column, value in fit.group.items())
     return f"{group}: {formula}" if group else formula
 
@@ -58,32 +33,37 @@ def _heading(fit: "Fit", x_name: str, y_name: str) -> str:
 def _sentences(fit: "Fit", x_name: str, y_name: str) -> list[str]:
     if not fit.determined:
         return [f"Not determined: {fit.warnings[0].message}."]
-    change, slope = law_named(fit.law).change, fit.line.slope
+    change, slope, level = law_named(fit.law).change, fit.line.slope, format_percent(fit.level)
     width = half_width(fit.line, fit.level)
     factor, low, high = (bounded_exp(log(change) * (slope + d)) for d in (0.0, -width, width))
     at = fit.predict(fit.reference).iloc[0]
     doubling = (
         f"{'Doubling' if change > 1 else 'Halving'} the {x_name} multiplies the {y_name} by "
-        f"{number(factor)} ({percent(fit.level)} interval {interval(*sorted((low, high)))})."
+        f"{format_number(factor)} ({level} interval {format_interval(*sorted((low, high)))})."
     )
     median = (
-        f"At {x_name} = {number(fit.reference, 4)} the median {y_name} is {number(at['median'])} "
-        f"({percent(fit.level)} interval {interval(at['mean_low'], at['mean_high'])}): half of all "
-        "runs end below it."
+        f"At {x_name} = {format_number(fit.reference, 4)} the median {y_name} is "
+        f"{format_number(at['median'])} ({level} interval "
+        f"{format_interval(at['mean_low'], at['mean_high'])}): half of all runs end below it."
     )
-    new_run = f"A single new run should land in {interval(at['new_run_low'], at['new_run_high'])}."
+    new_run = (
+        "Where a single new run should land is unknown."
+        if isnan(at["new_run_low"])
+        else "A single new run should land in "
+        f"{format_interval(at['new_run_low'], at['new_run_high'])}."
+    )
     return [doubling, median, new_run]
 
 
 def _parameters(fit: "Fit") -> list[str]:
-    rows = [("parameter", "estimate", "std. error", f"{percent(fit.level)} interval", "")]
+    rows = [("parameter", "estimate", "std. error", f"{format_percent(fit.level)} interval", "")]
     rows += [
         (
             name,
-            number(p.estimate, 4),
-            number(p.standard_error, 2),
-            interval(p.low, p.high),
-            p.note.replace("reference", number(fit.reference, 4)),
+            format_number(p.estimate, 4),
+            format_number(p.standard_error, 2),
+            format_interval(p.low, p.high),
+            p.note.replace("reference", format_number(fit.reference, 4)),
         )
         for name, p in fit.parameters.items()
     ]
@@ -98,17 +78,18 @@ def _basis(fit: "Fit", x_name: str) -> list[str]:
     line, (low, high) = fit.line, fit.x_range
     intervals = "none"
     if line.method != "undetermined":
-        intervals = f"{line.method}, Student's t, {line.degrees_of_freedom} degrees of freedom"
+        intervals = f"{line.method}; Student's t, {line.degrees_of_freedom} degrees of freedom"
     basis = {
-        "rows": f"{fit.n_rows}, {x_name} from {number(low, 4)} to {number(high, 4)}",
+        "rows": f"{fit.n_rows}, {x_name} from {format_number(low, 4)} to {format_number(high, 4)}",
         "independent": _independent(fit),
         "intervals": intervals,
-        "scatter": f"a new run strays from the law by a factor of {number(fit.sigma_factor)} "
-        f"(standard deviation of ln y {number(fit.sigma)})",
-        "R²": number(fit.r_squared),
+        "scatter": "a new run strays from the law by a factor of "
+        f"{format_number(fit.sigma_factor)} "
+        f"(standard deviation of ln y {format_number(fit.sigma)})",
+        "R²": format_number(fit.r_squared),
     }
     if not isnan(fit.lack_of_fit):
-        basis["lack of fit"] = f"F-test from replicates, p = {number(fit.lack_of_fit, 2)}"
+        basis["lack of fit"] = f"F-test from replicates, p = {format_number(fit.lack_of_fit, 2)}"
     return [f"  {label:<11}  {text}" for label, text in basis.items()]
 
 

@@ -1,12 +1,13 @@
 """The figures: every run shown, lines solid inside the data, warnings read, nothing overlapping."""
 
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.collections import PathCollection
+from matplotlib.collections import FillBetweenPolyCollection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
@@ -17,7 +18,7 @@ from mfscale.report import (
     fine_tuned_against_pretrained,
     save,
 )
-from mfscale.scaling import FitError, fit
+from mfscale.scaling import FitError, FitWarning, fit
 
 LABELS, PARENT, ERROR = "cc_size", "parent_validation_energy_mae_mev", "cc_t_energy_mae_mev"
 
@@ -65,8 +66,15 @@ def _runs(figure: Figure) -> dict[str, np.ndarray]:
     }
 
 
+def _bands(figure: Figure) -> int:
+    return sum(
+        isinstance(artist, FillBetweenPolyCollection) for artist in figure.axes[0].collections
+    )
+
+
 def _text(figure: Figure) -> str:
-    return " ".join(text.get_text() for text in figure.findobj(Text))
+    """All that is written, wrapped lines joined."""
+    return " ".join(" ".join(text.get_text() for text in figure.findobj(Text)).split())
 
 
 def test_every_run_is_a_point(frame: pd.DataFrame) -> None:
@@ -85,7 +93,7 @@ def test_every_run_is_a_point(frame: pd.DataFrame) -> None:
 
 def test_axes_are_named_with_units(frame: pd.DataFrame) -> None:
     axes = _against_labels(frame).axes[0]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("CC labels", "CC test MAE (meV)")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("CC training labels", "CC test MAE (meV)")
     assert axes.get_xscale() == axes.get_yscale() == "log"
     assert _against_parent(frame).axes[0].get_xlabel() == "pre-trained validation MAE (meV)"
 
@@ -125,16 +133,45 @@ def test_a_group_without_a_law_keeps_its_points(frame: pd.DataFrame) -> None:
     figure = _against_labels(unfinished)
     assert len(_runs(figure)["none (direct)"]) == 3
     assert "not determined" in _text(figure)
-    assert "one value of CC labels" in _text(figure)
+    assert "one value of CC training labels" in _text(figure)
 
 
 def test_a_band_that_would_hide_the_others_is_left_out(frame: pd.DataFrame) -> None:
-    two_seeds = frame[frame["root_id"].str.contains("/[01]/")]
-    figure = _against_labels(two_seeds)
-    bands = len(figure.axes[0].collections) - 4
-    assert bands < 4
-    assert "are left out" in " ".join(_text(figure).split())
+    noise = np.exp(np.random.default_rng(3).normal(0, 0.5, len(frame)))
+    noisy = frame.assign(
+        **{ERROR: frame[ERROR] * np.where(frame["pretraining"] == "none", 1, noise)}
+    )
+    figure = _against_labels(noisy)
+    assert _bands(figure) < 4
+    assert "are left out" in _text(figure)
+    assert _bands(_against_labels(frame)) == 4
     assert "are left out" not in _text(_against_labels(frame))
+
+
+def test_two_seeds_have_lines_but_neither_bands_nor_intervals(frame: pd.DataFrame) -> None:
+    two = frame[frame["root_id"].str.contains("/[01]/") & (frame["pretraining"] != "none")]
+    figure = _against_labels(two)
+    assert len(figure.axes[0].get_lines()) == 9
+    assert _bands(figure) == 0
+    text = _text(figure)
+    assert text.count("(unknown)") == 3
+    assert "Every run is a point. Dashed: beyond the data." in text
+
+
+def test_warnings_are_merged_and_unnamed_where_true_of_all(frame: pd.DataFrame) -> None:
+    columns = {"x": LABELS, "y": ERROR, "group": "pretraining"}
+    fits = fit(frame, "power", cluster="root_id", **columns)
+    one_draw = FitWarning("one-draw", f"{LABELS} are of one draw, not of {LABELS}s")
+    fits = [replace(found, warnings=(*found.warnings, one_draw)) for found in fits]
+    unconverged = FitWarning("unconverged", "2 of 9 runs were still improving")
+    fits[1] = replace(fits[1], warnings=(*fits[1].warnings, unconverged))
+    text = _text(error_against_labels(frame, fits, **columns))
+    assert text.count("one draw") == 1
+    assert "⚠ CC training labels are of one draw, not of cc_sizes." in text
+    assert f"⚠ DFT {fits[1].group['pretraining'].split(':')[2].split('+')[0]}: 2 of 9 runs" in text
+    assert text.count("⚠") == 3
+    alone = _text(_against_labels(frame[frame["pretraining"] == "dft:b:100+forces"], []))
+    assert "⚠ only 3 independent clusters" in alone
 
 
 @pytest.mark.parametrize(

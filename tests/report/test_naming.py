@@ -16,7 +16,7 @@ from mfscale.report import column_label, group_names
         ("dft_b_validation_energy_mae_mev", "DFT validation MAE (meV)"),
         ("start_cc_t_energy_mae_mev", "CC test MAE before training (meV)"),
         ("baseline_cc_t_energy_mae_mev", "CC test MAE of the offsets alone (meV)"),
-        ("cc_size", "CC labels"),
+        ("cc_size", "CC training labels"),
         ("parent_dft_size", "DFT pre-training labels"),
         ("root_id", "pre-trained checkpoint"),
         ("my_own_column", "my own column"),

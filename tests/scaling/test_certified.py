@@ -54,9 +54,9 @@ def test_danwood_in_logarithms() -> None:
 @pytest.fixture
 def clustered() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(5)
-    clusters = np.repeat(np.arange(7), [1, 2, 3, 4, 2, 3, 5])
+    clusters = np.repeat(np.arange(8), [1, 2, 3, 4, 2, 3, 3, 2])
     x = rng.normal(size=20)
-    return x, 1 - 0.5 * x + rng.normal(size=7)[clusters] + 0.3 * rng.normal(size=20), clusters
+    return x, 1 - 0.5 * x + rng.normal(size=8)[clusters] + 0.3 * rng.normal(size=20), clusters
 
 
 def test_cluster_covariance_by_refitting_without_each_cluster(
@@ -70,10 +70,48 @@ def test_cluster_covariance_by_refitting_without_each_cluster(
         OLS(y[clusters != g], design[clusters != g]).fit().params - full
         for g in np.unique(clusters)
     ]
-    assert_allclose(line.covariance, 6 / 7 * sum(np.outer(c, c) for c in changes), rtol=1e-9)
-    assert line.degrees_of_freedom == 6
+    assert_allclose(line.covariance, 7 / 8 * sum(np.outer(c, c) for c in changes), rtol=1e-9)
+    assert (line.method, line.degrees_of_freedom) == ("cluster jackknife", 7)
     robust = cov_cluster(OLS(y, design).fit(), clusters, crv_type="cluster-crv3")
     assert_allclose(line.covariance, robust, rtol=1e-9)
+
+
+@pytest.mark.parametrize("n_clusters", [3, 4, 5, 6, 7])
+@pytest.mark.parametrize("between", [0.0, 0.3, 3.0])
+def test_few_clusters_have_the_larger_variance_for_every_contrast(
+    n_clusters: int, between: float
+) -> None:
+    rng = np.random.default_rng(n_clusters)
+    clusters = np.repeat(np.arange(n_clusters), 3)
+    x = 40 + rng.normal(size=len(clusters))
+    y = x + between * rng.normal(size=n_clusters)[clusters] + rng.normal(size=len(clusters))
+    line = straight_line(x, y, clusters)
+    result = OLS(y, np.column_stack([np.ones_like(x), x - x.mean()])).fit()
+    jackknife = cov_cluster(result, clusters, crv_type="cluster-crv3")
+    for other in (jackknife, result.cov_params()):
+        excess = np.array(line.covariance) - other
+        assert np.linalg.eigvalsh(excess).min() >= -1e-9 * np.trace(other)
+    # No larger than it must be: at most the sum of both, and one of both if that dominates.
+    relative = np.linalg.eigvals(np.linalg.solve(result.cov_params(), jackknife))
+    if relative.min() >= 1:
+        assert_allclose(line.covariance, jackknife, rtol=1e-9)
+    if relative.max() <= 1:
+        assert_allclose(line.covariance, result.cov_params(), rtol=1e-9, atol=1e-12)
+    total = jackknife + result.cov_params() - line.covariance
+    assert np.linalg.eigvalsh(total).min() >= -1e-9
+
+
+def test_three_clusters_of_equal_slope_by_hand() -> None:
+    """Slopes agree, heights are −1, 0, 1: RSS 6 with 7 degrees of freedom, Sxx 6.
+
+    The jackknife knows the slope exactly and the height to 1/3; the classical variances are
+    (6/7)/6 = 1/7 and (6/7)/9 < 1/3.
+    """
+    x = np.tile([0.0, 1.0, 2.0], 3)
+    clusters = np.repeat([0, 1, 2], 3)
+    line = straight_line(x, 2 * x + clusters - 1, clusters)
+    assert_allclose(line.covariance, [[1 / 3, 0], [0, 1 / 7]], atol=1e-12)
+    assert (line.method, line.degrees_of_freedom) == ("cluster jackknife, at least classical", 2)
 
 
 def test_classical_intervals_are_those_of_statsmodels() -> None:
@@ -97,14 +135,14 @@ def test_classical_intervals_are_those_of_statsmodels() -> None:
         assert_allclose(np.log(predicted[ours]), expected[theirs], rtol=1e-9)
 
 
-def test_two_balanced_clusters_have_the_textbook_answer() -> None:
-    """Each cluster sees every x: the slope is the mean of two slopes, of variance s²/2."""
-    x = np.tile([0.0, 1.0, 2.0], 2)
-    y = np.array([0.0, 1.0, 2.0, 0.0, 3.0, 6.0])  # slopes 1 and 3
-    line = straight_line(x, y, np.repeat([0, 1], 3))
-    assert_allclose(line.slope, 2.0)
-    assert_allclose(line.covariance[1][1], 1.0)
-    assert line.degrees_of_freedom == 1
+def test_balanced_clusters_have_the_textbook_answer() -> None:
+    """Each of 8 clusters sees every x: the slope is the mean of 8 slopes, of variance s²/8."""
+    x = np.tile([0.0, 1.0, 2.0], 8)
+    clusters = np.repeat(np.arange(8), 3)
+    line = straight_line(x, x * (clusters + 1), clusters)  # slopes 1 to 8: mean 4.5, s² = 6
+    assert_allclose(line.slope, 4.5)
+    assert_allclose(line.covariance[1][1], 0.75)
+    assert line.degrees_of_freedom == 7
 
 
 def test_lack_of_fit_by_hand() -> None:

@@ -1,6 +1,7 @@
 """What a user of `fit` sees: groups, exclusions, warnings, predictions, files and messages."""
 
 import json
+from dataclasses import replace
 from math import isnan
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from mfscale.scaling import Fit, FitError, fit, summary
+from mfscale.scaling import Fit, FitError, FitWarning, fit, summary
 
 
 @pytest.fixture
@@ -92,10 +93,22 @@ def test_an_unfinished_group_does_not_hide_the_others(frame: pd.DataFrame) -> No
 def test_one_checkpoint_gives_a_line_but_no_interval(frame: pd.DataFrame) -> None:
     found = _fit(frame[frame["root_id"] == "none/0"])[0]
     assert _codes(found) == ["few-clusters"]
+    _has_no_interval(found)
+
+
+def test_two_checkpoints_give_a_line_but_no_interval(frame: pd.DataFrame) -> None:
+    found = _fit(frame[frame["root_id"].isin(["none/0", "none/1"])])[0]
+    assert _codes(found) == ["few-clusters"]
+    assert "only 2 independent clusters (root_id)" in found.warnings[0].message
+    _has_no_interval(found)
+
+
+def _has_no_interval(found: Fit) -> None:
     predicted = found.predict(50).iloc[0]
     assert predicted["median"] > 0
-    assert predicted.filter(like="low").isna().all()
+    assert predicted.filter(regex="low|high").isna().all()
     assert "interval unknown" in found.report()
+    assert "Where a single new run should land is unknown." in found.report()
 
 
 def test_a_slope_that_rests_on_one_checkpoint_has_no_interval() -> None:
@@ -147,9 +160,9 @@ def test_prediction_says_how_far_from_the_data_it_is(frame: pd.DataFrame) -> Non
 def test_report_speaks_to_a_newcomer() -> None:
     table = pd.DataFrame({"n": [25, 50, 100, 200], "e": [141.4, 100.1, 70.6, 50.05]})
     [found] = fit(table, "power", x="n", y="e")
-    text = found.report(x_name="CC labels", y_name="error (meV)")
-    assert "Doubling the CC labels multiplies the error (meV) by 0.707 (95% interval 0." in text
-    assert "At CC labels = 70.71 the median error (meV) is 84.1" in text
+    text = found.report(x_name="CC training labels", y_name="error (meV)")
+    assert "Doubling the CC training labels multiplies the error (meV) by 0.707 (95% int" in text
+    assert "At CC training labels = 70.71 the median error (meV) is 84.1" in text
     assert "exponent" in text
     assert "few-points" in text
     [line] = fit(table, "line", x="n", y="e")
@@ -166,9 +179,20 @@ def test_json_round_trip(frame: pd.DataFrame, rows: slice) -> None:
         pd.testing.assert_frame_equal(restored.predict([10, 60]), found.predict([10, 60]))
 
 
+def test_warnings_of_others_are_kept_and_reported(frame: pd.DataFrame) -> None:
+    found = _fit(frame)[0]
+    one_draw = FitWarning("one-draw", "all runs learn from one draw of labels")
+    warned = replace(found, warnings=(*found.warnings, one_draw))
+    restored = Fit.from_dict(json.loads(json.dumps(warned.to_dict())))
+    assert restored.warnings == (one_draw,)
+    assert "Warnings\n  one-draw: all runs learn from one draw of labels" in restored.report()
+    assert list(summary([restored])["warnings"]) == ["one-draw"]
+    assert one_draw in restored.warnings_at(1000)
+
+
 def test_extreme_levels_stay_finite(frame: pd.DataFrame) -> None:
-    two = frame[frame["root_id"].isin(["none/0", "none/1"])]
-    found = _fit(two, level=0.99999)[0]
+    few = frame[frame["root_id"].isin(["none/0", "none/1", "none/2"])]
+    found = _fit(few, level=0.9999999)[0]
     json.dumps(found.to_dict(), allow_nan=False)
     assert np.isfinite(found.predict([1, 1e6]).to_numpy()).all()
     assert "interval" in found.report()

@@ -12,10 +12,10 @@ SCALES = st.floats(1e-3, 1e3)
 
 
 @st.composite
-def tables(draw: st.DrawFn) -> pd.DataFrame:
+def tables(draw: st.DrawFn, fewest: int = 3, most: int = 10) -> pd.DataFrame:
     """Clusters that all see several sizes, with noise."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    n_clusters, sizes = draw(st.integers(3, 6)), draw(st.integers(2, 4))
+    n_clusters, sizes = draw(st.integers(fewest, most)), draw(st.integers(2, 4))
     frame = pd.DataFrame(
         {
             "root": np.repeat([f"r{i}" for i in range(n_clusters)], sizes),
@@ -70,7 +70,7 @@ def test_order_and_names_do_not_matter(frame: pd.DataFrame, random: object) -> N
 
 
 @settings(max_examples=25, deadline=None)
-@given(tables(), st.integers(2, 5))
+@given(tables(fewest=8), st.integers(2, 5))
 def test_repeating_runs_of_the_same_checkpoints_adds_no_certainty(
     frame: pd.DataFrame, times: int
 ) -> None:
@@ -82,6 +82,14 @@ def test_repeating_runs_of_the_same_checkpoints_adds_no_certainty(
     assert (
         feigned.parameters["exponent"].standard_error < naive.parameters["exponent"].standard_error
     )
+
+
+@settings(max_examples=25, deadline=None)
+@given(tables(most=7))
+def test_few_clusters_are_never_surer_than_as_many_independent_rows(frame: pd.DataFrame) -> None:
+    clustered, naive = _fit(frame), _fit(frame, cluster=None)
+    for name, parameter in clustered.parameters.items():
+        assert parameter.standard_error >= naive.parameters[name].standard_error * (1 - 1e-9)
 
 
 @settings(max_examples=25, deadline=None)
