@@ -63,6 +63,9 @@ def show_results(
     from mfscale.results import Store, StoreError, group, pivot, select
 
     frame = select(study_rows(Store(store), study), where or ())
+    if frame.empty:
+        print_json([]) if json else console.print(f"no rows in {store} match")
+        return
     if pivot_by is not None:
         parts = pivot_by.split(":")
         if len(parts) != 3:
@@ -80,8 +83,6 @@ def show_results(
         frame = frame[[c for c in (*USUAL, *_test_errors(frame)) if c in frame]]
     if json:
         print_json(frame.to_dict(orient="records"))
-    elif frame.empty:
-        console.print(f"no rows in {store} match")
     else:
         print_frame(frame)
 
@@ -116,11 +117,12 @@ def study_rows(store: "Store", study: Path | None) -> "pd.DataFrame":
 
 
 def _test_errors(frame: "pd.DataFrame") -> list[str]:
-    """The columns of test errors of total energies, each head against its own method."""
+    """The columns of test errors of total energies, each head against its own method, if any."""
     return [
         c
         for c in map(str, frame.columns)
         if c.endswith("_t_energy_mae_mev")
         and "_vs_" not in c
         and not c.startswith(("start_", "baseline_", "parent_"))
+        and frame[c].notna().any()
     ]
