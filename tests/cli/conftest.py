@@ -1,7 +1,9 @@
-"""A store with a real study in it, trained in this process, and a way to call the command line."""
+"""A store with a real study in it, trained in this process; ways to call the command line."""
 
+import subprocess
+import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,7 +11,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from mfscale.cli import app
+from mfscale.cli import app, main
 from mfscale.results import CURVE_SCHEMA, ERRORS_SCHEMA, Store
 
 STUDY = """
@@ -65,3 +67,61 @@ def call() -> Callable[..., Result]:
         return result
 
     return invoke
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said, and how it ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Answer]
+
+
+@pytest.fixture
+def mfscale_here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Command:
+    """Run the command line's own entry point in this process, in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["mfscale", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        status = ended.value.code or 0
+        assert isinstance(status, int)
+        return Answer(status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def mfscale_process(tmp_path: Path) -> Command:
+    """Run the command in a process of its own, in an empty folder."""
+
+    def run(*arguments: object) -> Answer:
+        done = subprocess.run(
+            [sys.executable, "-m", "mfscale", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            check=False,
+            timeout=60,
+        )
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+def assert_one_message(answer: Answer, *words: object) -> None:
+    assert answer.status == 2, answer
+    assert answer.out == ""
+    assert answer.err.startswith("error: ")
+    assert "Traceback" not in answer.err
+    assert "Warning" not in answer.err
+    for word in words:
+        assert str(word) in answer.err

@@ -1,237 +1,16 @@
-"""Bad input ends in one message that names the culprit, exit status 2, and no traceback."""
+"""Bad input of every command: one message naming place and remedy, status 2, nothing lost."""
 
-import random
-import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-import mfscale
-from mfscale.cli import main
 from mfscale.data import open_dataset
 from mfscale.results import Store
+from tests.cli.conftest import Command, assert_one_message
 
-QUICKSTART = Path(mfscale.__file__).parents[1] / "sweeps" / "quickstart.yaml"
 STUDY = "dataset: chno3\nstrategies: {direct: [{heads: {cc: {subset: a, size: 50}}}]}\n"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a command said, and how it ended."""
-
-    status: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Answer]
-
-
-@pytest.fixture
-def mfscale_here(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Command:
-    """Run the command line's own entry point in this process, in an empty folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["mfscale", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        status = ended.value.code or 0
-        assert isinstance(status, int)
-        return Answer(status, *capsys.readouterr())
-
-    return run
-
-
-@pytest.fixture
-def mfscale_process(tmp_path: Path) -> Command:
-    """Run the command in a process of its own, in an empty folder."""
-
-    def run(*arguments: object) -> Answer:
-        done = subprocess.run(
-            [sys.executable, "-m", "mfscale", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            cwd=tmp_path,
-            check=False,
-            timeout=60,
-        )
-        return Answer(done.returncode, done.stdout, done.stderr)
-
-    return run
-
-
-def assert_one_message(answer: Answer, *words: object) -> None:
-    assert answer.status == 2, answer
-    assert answer.out == ""
-    assert answer.err.startswith("error: ")
-    assert "Traceback" not in answer.err
-    assert "Warning" not in answer.err
-    for word in words:
-        assert str(word) in answer.err
-
-
-# Mutations of the quickstart study.
-
-VALUES = (
-    "",
-    "null",
-    "true",
-    "-1",
-    "0",
-    "1e400",
-    "one",
-    "[]",
-    "[1, x]",
-    "{}",
-    "{zip: a}",
-    "{zip: a, values: [1, 2]}",
-    "{literal: 3}",
-    "2020-01-01",
-    "*a",
-    "&a 1",
-    "!!binary aGk=",
-    ".nan",
-    "99999999999999999999",
-    "a: b",
-    "[[1]]",
-)
-ODD = "\t\x00\x07\x1b\u00a0\u200b\ud800\u2028:#{}[]&*!|>'\"%@`-?,\\é漢~"
-
-Mutation = Callable[[str, random.Random], str]
-
-
-def deleted_line(text: str, rng: random.Random) -> str:
-    lines = text.splitlines(keepends=True)
-    del lines[rng.randrange(len(lines))]
-    return "".join(lines)
-
-
-def repeated_line(text: str, rng: random.Random) -> str:
-    lines = text.splitlines(keepends=True)
-    lines.insert(rng.randrange(len(lines)), rng.choice(lines))
-    return "".join(lines)
-
-
-def swapped_lines(text: str, rng: random.Random) -> str:
-    lines = text.splitlines(keepends=True)
-    i, j = rng.sample(range(len(lines)), 2)
-    lines[i], lines[j] = lines[j], lines[i]
-    return "".join(lines)
-
-
-def misspelt_word(text: str, rng: random.Random) -> str:
-    word = rng.choice(list(re.finditer(r"[A-Za-z_]{2,}", text)))
-    i = rng.randrange(word.start(), word.end() - 1)
-    return text[:i] + text[i + 1] + text[i] + text[i + 2 :]
-
-
-def other_value(text: str, rng: random.Random) -> str:
-    value = rng.choice(list(re.finditer(r"(?<=: )[^\s,{}\[\]]+|\[[^\]]*\]", text)))
-    return text[: value.start()] + rng.choice(VALUES) + text[value.end() :]
-
-
-def truncated(text: str, rng: random.Random) -> str:
-    return text[: rng.randrange(len(text))]
-
-
-def odd_characters(text: str, rng: random.Random) -> str:
-    for _ in range(rng.randrange(1, 4)):
-        i = rng.randrange(len(text))
-        text = text[:i] + rng.choice(ODD) + text[i:]
-    return text
-
-
-def shifted_line(text: str, rng: random.Random) -> str:
-    lines = text.splitlines(keepends=True)
-    i = rng.randrange(len(lines))
-    lines[i] = rng.choice([" " + lines[i], "   " + lines[i], lines[i][1:], lines[i][2:]])
-    return "".join(lines)
-
-
-def lost_characters(text: str, rng: random.Random) -> str:
-    i = rng.randrange(len(text))
-    return text[:i] + text[i + rng.randrange(1, 8) :]
-
-
-MUTATIONS: tuple[Mutation, ...] = (
-    deleted_line,
-    repeated_line,
-    swapped_lines,
-    misspelt_word,
-    other_value,
-    truncated,
-    odd_characters,
-    shifted_line,
-    lost_characters,
-)
-
-
-@pytest.mark.parametrize("seed", range(10))
-@pytest.mark.parametrize("mutation", MUTATIONS)
-def test_a_mutated_quickstart_ends_in_a_plan_or_a_message(
-    mfscale_here: Command, tmp_path: Path, mutation: Mutation, seed: int
-) -> None:
-    text = mutation(QUICKSTART.read_text(encoding="utf-8"), random.Random(seed))  # noqa: S311
-    study = tmp_path / "mutated.yaml"
-    study.write_bytes(text.encode("utf-8", "surrogatepass"))
-    answer = mfscale_here("plan", study)
-    if answer.status == 0:
-        assert "steps make" in answer.out
-        assert answer.err == ""
-    else:
-        assert_one_message(answer, f"error: {study}: ")
-        assert len(answer.err.splitlines()) == 1
-        assert len(answer.err) < 300 + len(str(study))
-
-
-def test_the_quickstart_itself_ends_in_a_plan(mfscale_here: Command) -> None:
-    answer = mfscale_here("plan", QUICKSTART)
-    assert answer.status == 0
-    assert "0 are cached" in answer.out
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (("patience", "patiense"), ["training.patiense", "did you mean 'patience'?"]),
-        (("[50, 150, 500]", "[50, 150, 5000]"), ["heads.cc.size", "asks for 5000", "has 591"]),
-        (("chno3", "chno"), ["dataset", "did you mean chno3?"]),
-        (("size: tiny}", "size: tiny"), [": line ", "not valid YAML"]),
-    ],
-)
-def test_a_process_of_its_own_says_the_same(
-    mfscale_process: Command, tmp_path: Path, change: tuple[str, str], words: list[str]
-) -> None:
-    study = tmp_path / "study.yaml"
-    text = QUICKSTART.read_text(encoding="utf-8")
-    assert change[0] in text
-    study.write_text(text.replace(*change), encoding="utf-8")
-    answer = mfscale_process("plan", study)
-    assert_one_message(answer, study, *words)
-    assert len(answer.err.splitlines()) == 1
-
-
-@pytest.mark.parametrize("name", ["a[/b]", "[bold]", "[/]"])
-def test_brackets_in_names_are_shown_as_they_are(
-    mfscale_here: Command, tmp_path: Path, name: str
-) -> None:
-    study = tmp_path / "study.yaml"
-    study.write_text(STUDY.replace("direct", f'"{name}"') + f'name: "{name}"\n')
-    answer = mfscale_here("plan", study)
-    assert answer.status == 0
-    assert answer.out.startswith(f"{name}: 1 steps make 1 stages")
-    assert f"{name}[0]" in answer.out
-
-
-# Stores.
 
 
 @pytest.fixture
@@ -339,8 +118,6 @@ def test_a_corrupt_result_is_set_aside_and_the_next_command_works(
     assert Store(store.path).statuses() == {"aa0": "finished", "aa1": "finished"}
 
 
-# Questions to a store.
-
 QUESTIONS: dict[str, tuple[list[str], list[str]]] = {
     "column of a condition": (
         ["results", "--where", "cc_sise>=100"],
@@ -411,8 +188,6 @@ def test_odd_but_right_questions_are_answered(
     for word in words:
         assert word in answer.out
 
-
-# Tables and datasets.
 
 TABLES: dict[str, tuple[bytes, list[str]]] = {
     "nothing": (b"", ["neither CSV nor Parquet"]),
@@ -492,9 +267,6 @@ def test_a_dataset_nobody_has(mfscale_here: Command, study: Path, name: str) -> 
     assert study.exists()
 
 
-# What typer checks by itself.
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -512,3 +284,15 @@ def test_wrong_options(mfscale_here: Command, arguments: list[str], words: list[
     assert answer.out == ""
     for word in words:
         assert word in answer.err
+
+
+@pytest.mark.parametrize("name", ["a[/b]", "[bold]", "[/]"])
+def test_brackets_in_names_are_shown_as_they_are(
+    mfscale_here: Command, tmp_path: Path, name: str
+) -> None:
+    study = tmp_path / "study.yaml"
+    study.write_text(STUDY.replace("direct", f'"{name}"') + f'name: "{name}"\n')
+    answer = mfscale_here("plan", study)
+    assert answer.status == 0
+    assert answer.out.startswith(f"{name}: 1 steps make 1 stages")
+    assert f"{name}[0]" in answer.out
