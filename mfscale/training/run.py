@@ -14,8 +14,8 @@ import torch
 
 from mfscale.data import Dataset, Graphs, LabelledSet, neighbour_graphs, open_dataset
 from mfscale.models.headed import energy_and_forces, set_trainable
-from mfscale.study import RECIPE, Stage
-from mfscale.training import provenance
+from mfscale.study import Stage
+from mfscale.training import provenance, row
 from mfscale.training.checkpoint import (
     POTENTIAL,
     PROGRESS,
@@ -82,12 +82,12 @@ def run_stage(
         after, errors = run.evaluate("end")
         run.publish(outcome)
     baseline = run.baseline()
-    row = {
-        **_describe(stage),
+    found = {
+        **row.of_stage(stage),
         **run.describe(outcome),
         **provenance.versions(),
         "evaluations": [dataclasses.asdict(e) for e in (*baseline, *before, *after)],
-        "warnings": _warnings(baseline, before, outcome),
+        "warnings": row.warnings(baseline, before, outcome),
         "device": provenance.device_name(run.device),
         "compile_mode": "eager",
         "n_threads": torch.get_num_threads(),
@@ -95,7 +95,7 @@ def run_stage(
         "wall_time_s": time.perf_counter() - began,
         "peak_memory_mb": provenance.peak_memory_mb(),
     }
-    return StageResult(row, outcome.curve, errors)
+    return StageResult(found, outcome.curve, errors)
 
 
 class _Run:
@@ -246,33 +246,6 @@ def _graphs(name: str, cutoff_a: float) -> Graphs:
     return neighbour_graphs(_dataset(name), cutoff_a)
 
 
-def _describe(stage: Stage) -> dict[str, Any]:
-    """The row's fields that the stage alone tells."""
-    return {
-        "stage_id": stage.id,
-        "parent_id": stage.parent_id,
-        "root_id": stage.root_id,
-        "step": stage.step,
-        "purpose": stage.purpose,
-        "recipe": RECIPE,
-        "dataset": stage.dataset,
-        "split": stage.split,
-        "architecture": stage.model.architecture,
-        "size": stage.model.size,
-        "dtype": stage.model.dtype,
-        "cutoff_a": stage.model.cutoff_a,
-        "trainable": stage.trainable,
-        "seed": stage.seed,
-        "data_seed": stage.data_seed,
-        "heads": [
-            {"name": name, **head.model_dump(exclude={"digest"})}
-            for name, head in stage.heads.items()
-        ],
-        "lineage": [labels.model_dump() for labels in stage.lineage],
-        "hyperparameters": stage.hyperparameters.model_dump(),
-    }
-
-
 def _load_parent(path: Path) -> tuple[Potential, History]:
     try:
         return load_potential(path)
@@ -281,30 +254,3 @@ def _load_parent(path: Path) -> tuple[Potential, History]:
             f"the parent's model is not where its row says ({error}); restore the checkpoints "
             "folder of the store, or run the study into a new store"
         ) from None
-
-
-def _warnings(baseline: list[Evaluation], start: list[Evaluation], outcome: Outcome) -> list[str]:
-    """What a reader of the row should know.
-
-    A head that starts worse than offsets alone probably has wrong offsets; a stage that validation
-    never improved ends where it began.
-    """
-    offset_only = {
-        (e.head, e.method): e.value
-        for e in baseline
-        if (e.subset, e.metric, e.unit) == ("t", "energy_mae", "meV")
-    }
-    found = [
-        f"head {e.head} starts at {e.value:.0f} meV, worse than element offsets alone "
-        f"({limit:.0f} meV): does it inherit the right head, and are its labels right?"
-        for e in start
-        if (e.subset, e.metric, e.unit) == ("t", "energy_mae", "meV")
-        and (limit := offset_only.get((e.head, e.method))) is not None
-        and e.value > limit * (1 + 1e-6)
-    ]
-    if outcome.best_step == 0 and outcome.stop_reason != "diverged":
-        found.append(
-            "training brought nothing: no validation was better than the one before the first "
-            "step; try a lower learning_rate or a smaller validate_every"
-        )
-    return found

@@ -14,6 +14,14 @@ from mfscale.results import Store
 
 Call = Callable[..., Result]
 
+DIRECT = """
+dataset: chno3
+seed: [0, 1]
+training: {max_steps: 10, validate_every: 10, batch_size: 8}
+strategies: {mine: [{heads: {cc: {subset: a, size: [8, 16], validation: 8}}}]}
+"""
+"""Part of the study that the store holds, under another name."""
+
 
 def answer(result: Result) -> Any:  # noqa: ANN401 - whatever JSON a command prints
     """What a script reads: strict JSON on standard output."""
@@ -72,12 +80,9 @@ def test_results_filter_group_and_pivot(call: Call, store: Store) -> None:
 
 def test_results_of_one_study(call: Call, store: Store, tmp_path: Path) -> None:
     study = tmp_path / "direct.yaml"
-    study.write_text(
-        "dataset: chno3\ntraining: {max_steps: 10, validate_every: 10, batch_size: 8}\n"
-        "strategies: {mine: [{heads: {cc: {subset: a, size: [8, 16], validation: 8}}}]}\n"
-    )
+    study.write_text(DIRECT)
     rows = answer(call("results", "--store", store.path, "--study", study, "--json"))
-    assert [(row["cc_size"], row["seed"]) for row in rows] in ([(8, 0), (16, 0)], [(16, 0), (8, 0)])
+    assert [(row["cc_size"], row["seed"]) for row in rows] == [(8, 0), (8, 1), (16, 0), (16, 1)]
 
 
 def test_sql_counts_what_results_shows(call: Call, store: Store) -> None:
@@ -99,6 +104,37 @@ def test_fit_reports_both_laws_in_words_and_numbers(call: Call, store: Store) ->
     assert ("line", 8) in groups
     direct = next(f for f in fits if f["group"] == {"pretraining": "none"})
     assert direct["line"]["n_clusters"] == 6  # every direct run is a checkpoint of its own
+    assert "one-draw" in {w["code"] for w in direct["warnings"]}
+    assert "one draw of labels" in shown
+
+
+def test_a_law_that_cannot_be_fitted_does_not_hide_the_other(
+    call: Call, store: Store, tmp_path: Path
+) -> None:
+    study = tmp_path / "direct.yaml"
+    study.write_text(DIRECT)
+    both = call("fit", "--store", store.path, "--study", study)
+    assert "Doubling the CC training labels" in both.stdout
+    assert "left out: no finished stage has both" in both.stderr
+    assert len(answer(call("fit", "--store", store.path, "--study", study, "--json"))) == 1
+
+
+def test_runs_trained_otherwise_are_a_group_of_their_own(
+    call: Call, store: Store, tmp_path: Path
+) -> None:
+    """The same labels with another cap of steps: pooled, they would only widen the law."""
+    mixed = Store(tmp_path / "store", create=True)
+    rows = [row for row in store.table().to_pylist() if row["step"] == 0]
+    for row in rows:
+        mixed.publish(row)
+        longer = {**row["hyperparameters"], "max_steps": 9999}
+        other = f"other{row['stage_id']}"
+        mixed.publish({**row, "stage_id": other, "root_id": other, "hyperparameters": longer})
+    fits = answer(call("fit", "--store", mixed.path, "--law", "power", "--json"))
+    assert [(f["group"]["hp_max_steps"], f["line"]["n_points"]) for f in fits] == [
+        (10, 6),
+        (9999, 6),
+    ]
 
 
 def test_fit_of_the_store_is_the_least_squares_line_of_its_rows(call: Call, store: Store) -> None:
