@@ -102,6 +102,7 @@ def test_a_run_that_cannot_improve_stops_at_a_plateau(few: Dataset, plan: Plan, 
     row = run(plan(few, CC, training={"learning_rate": 1e-30, "patience": 1})[0]).row
     assert (row["stop_reason"], row["converged"]) == ("plateau", True)
     assert (row["steps"], row["steps_to_best"]) == (10, 0)
+    assert any("training brought nothing" in warning for warning in row["warnings"])
 
 
 def test_divergence_is_a_result(few: Dataset, plan: Plan, run: Run, tmp_path: Path) -> None:
