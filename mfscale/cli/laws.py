@@ -73,7 +73,7 @@ def fit(
     json: JsonOption = False,
 ) -> None:
     """Fit laws to a store, or to any table, and report them with their uncertainty."""
-    asked = Table(table, x, y, group, cluster) if table else None
+    asked = _table(table, x, y, group, cluster)
     answers = _answers(law, store, study, target, level, asked)
     if json:
         print_json([found.to_dict() for _, fits in answers for found in fits])
@@ -100,7 +100,7 @@ def predict(
 
     Try: mfscale predict --at 1000
     """
-    asked = Table(table, x, y, group, cluster) if table else None
+    asked = _table(table, x, y, group, cluster)
     ((question, fits),) = _answers(law or Law.power, store, study, target, level, asked)
     import pandas as pd
 
@@ -155,6 +155,17 @@ def plot(
         return
     for path in written:
         console.print(str(path), soft_wrap=True)
+
+
+def _table(
+    path: Path | None, x: str | None, y: str | None, group: str | None, cluster: str | None
+) -> Table | None:
+    """The table asked for; None for a store, whose columns are not for choosing."""
+    if path is not None:
+        return Table(path, x, y, group, cluster)
+    if any((x, y, group, cluster)):
+        raise typer.BadParameter("--x, --y, --group and --cluster go with --table")
+    return None
 
 
 def _answers(

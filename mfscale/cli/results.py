@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from mfscale.results import Store
 
+WIDE = 40
+"""Columns beyond which no table can be read, and tab-separated text serves better."""
 USUAL = (
     "stage_id",
     "status",
@@ -83,6 +85,8 @@ def show_results(
         frame = frame[[c for c in (*USUAL, *_test_errors(frame)) if c in frame]]
     if json:
         print_json(frame.to_dict(orient="records"))
+    elif len(frame.columns) > WIDE:
+        typer.echo(frame.to_csv(sep="\t", index=False), nl=False)  # rich would expand tabs
     else:
         print_frame(frame)
 

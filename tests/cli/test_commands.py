@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import Result
+from typer.testing import CliRunner
 
+from mfscale.cli import app
 from mfscale.results import Store
 
 Call = Callable[..., Result]
@@ -76,6 +78,18 @@ def test_results_filter_group_and_pivot(call: Call, store: Store) -> None:
     shown = call("results", "--store", store.path, "--columns", "labels,steps").stdout.splitlines()
     assert shown[0].split() == ["labels", "steps"]
     assert len(shown) == 18
+
+
+def test_all_columns_are_tab_separated_text(call: Call, store: Store) -> None:
+    header, *rows = call("results", "--store", store.path, "--columns", "all").stdout.splitlines()
+    assert {"stage_id", "cc_t_energy_mae_mev", "hp_batch_size"} <= set(header.split("\t"))
+    assert len(rows) == 17
+
+
+def test_columns_are_chosen_in_tables_alone(store: Store) -> None:
+    refused = CliRunner().invoke(app, ["fit", "--store", str(store.path), "--x", "cc_size"])
+    assert refused.exit_code == 2
+    assert "go with --table" in refused.output
 
 
 def test_results_of_one_study(call: Call, store: Store, tmp_path: Path) -> None:
