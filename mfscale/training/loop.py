@@ -18,6 +18,8 @@ StopReason = Literal["plateau", "cap", "diverged"]
 
 FLAT = 0.01
 """Improvement of the validation loss over the last quarter of a run below which it converged."""
+ENOUGH = 8
+"""Validations below which nothing is said to have converged at the cap."""
 
 
 @dataclass(frozen=True)
@@ -255,7 +257,12 @@ class Trainer:
 
 
 def _flat(progress: Progress) -> bool:
-    """Whether the best validation loss hardly fell over the last quarter of the steps."""
+    """Whether the best validation loss hardly fell over the last quarter of the steps.
+
+    A handful of validations cannot tell: training may not have begun to act.
+    """
+    if len(progress.curve) < ENOUGH:
+        return False
     early = [c.validation_loss for c in progress.curve if c.step <= 0.75 * progress.step]
     return min(early) - progress.best_loss <= FLAT * min(early)
 

@@ -220,12 +220,17 @@ def test_patience_counts_validations_since_the_best() -> None:
 
 @pytest.mark.parametrize(
     ("losses", "converged"),
-    [([5.0, 4.0, 3.0, 2.99, 2.98], True), ([5.0, 4.0, 3.0, 2.0, 1.0], False)],
+    [
+        ([5.0, 4.5, 4.0, 3.5, 3.2, 3.1, 3.0, 2.99, 2.98], True),
+        ([9.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0], False),
+        ([5.0, 4.0, 3.0, 2.99, 2.98], False),  # five validations cannot tell
+    ],
 )
 def test_a_run_at_its_cap_has_converged_if_its_last_quarter_was_flat(
     losses: list[float], converged: bool
 ) -> None:
-    outcome = finish(trainer(network(), losses=losses))
+    settings = SETTINGS.model_copy(update={"max_steps": 3 * (len(losses) - 1)})
+    outcome = finish(trainer(network(), settings, losses=losses))
     assert (outcome.stop_reason, outcome.converged) == ("cap", converged)
 
 
