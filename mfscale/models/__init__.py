@@ -3,6 +3,7 @@
 Only the ladder of sizes is imported here; `mfscale.models.build` brings torch.
 """
 
-from mfscale.models.ladder import LADDER, Size
+from mfscale.models.errors import ModelError
+from mfscale.models.ladder import LADDER, Size, how_to_install
 
-__all__ = ["LADDER", "Size"]
+__all__ = ["LADDER", "ModelError", "Size", "how_to_install"]

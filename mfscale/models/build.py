@@ -1,14 +1,14 @@
 """Build a model of any architecture by name."""
 
+import importlib
 from collections.abc import Mapping, Sequence
 
 import torch
 
-from mfscale.models import nequip
+from mfscale.models.errors import ModelError
 from mfscale.models.headed import HeadedModel
-from mfscale.models.ladder import Setting
-
-_FAMILIES = {"nequip": nequip.build}
+from mfscale.models.ladder import Setting, how_to_install
+from mfscale.models.surroundings import leaving_no_trace
 
 
 def build(
@@ -22,6 +22,9 @@ def build(
     seed: int,
 ) -> HeadedModel:
     """Build a network with freshly initialised weights.
+
+    The file ``mfscale/models/<architecture>.py`` builds it, and is imported only now: each needs a
+    package of its own.
 
     Parameters
     ----------
@@ -37,7 +40,17 @@ def build(
         Neighbour cutoff, Å.
     seed
         Of the initial weights; equal seeds give equal weights.
+
+    Raises
+    ------
+    ModelError
+        If the architecture's package is not installed; the message says what to type.
     """
-    return _FAMILIES[architecture](
-        settings, elements=elements, heads=heads, dtype=dtype, cutoff_a=cutoff_a, seed=seed
-    )
+    if command := how_to_install(architecture):
+        raise ModelError(f"{architecture} is not installed here; type: {command}")
+    with leaving_no_trace():
+        family = importlib.import_module(f"mfscale.models.{architecture}")
+        model: HeadedModel = family.build(
+            settings, elements=elements, heads=heads, dtype=dtype, cutoff_a=cutoff_a, seed=seed
+        )
+    return model

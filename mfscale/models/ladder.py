@@ -1,6 +1,7 @@
 """The named sizes of each architecture, as plain data: no network is built to list them."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 Setting = bool | int | float | str
 
@@ -59,3 +60,15 @@ LADDER: dict[str, dict[str, Size]] = {
         "xlarge": _nequip(4, 2, 64, 128, 3_330_368, Speed(58, 22)),
     },
 }
+
+
+INSTALL = {
+    "nequip": ("nequip", "pip install nequip"),
+}
+"""Architecture → the module it needs, and what brings that module along."""
+
+
+def how_to_install(architecture: str) -> str | None:
+    """What to type for an architecture that is not installed here; None if it is."""
+    module, command = INSTALL[architecture]
+    return None if find_spec(module) else command

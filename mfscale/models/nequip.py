@@ -6,12 +6,9 @@ scale, shift, sum and force modules are left out: one implementation serves all 
 """
 
 import contextlib
-import os
-import random
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
 import torch
 from nequip.data import AtomicDataDict
 from nequip.model import NequIPGNNModel
@@ -88,7 +85,7 @@ def build(
     seed: int,
 ) -> HeadedModel:
     """Build a NequIP model with one readout per head."""
-    with _leaving_no_trace(), _quiet():
+    with _quiet():
         set_global_state()
         whole = NequIPGNNModel(
             seed=seed,
@@ -106,27 +103,6 @@ def build(
         )
         readouts = {head: NequipReadout(layers).to(dtype) for head in heads}
         return HeadedModel(NequipBackbone(layers), readouts)
-
-
-@contextlib.contextmanager
-def _leaving_no_trace() -> Iterator[None]:
-    """Undo what NequIP's set-up does to a whole process: seeds and torch's default type.
-
-    Whoever loads a model into a simulation would otherwise draw the same random numbers each time.
-    """
-    dtype, seed = torch.get_default_dtype(), os.environ.get("PL_GLOBAL_SEED")
-    state = random.getstate()
-    numpy_state = np.random.get_state()  # noqa: NPY002 - the generator that is reseeded
-    try:
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-            yield
-    finally:
-        random.setstate(state)
-        np.random.set_state(numpy_state)  # noqa: NPY002
-        torch.set_default_dtype(dtype)
-        os.environ.pop("PL_GLOBAL_SEED", None)
-        if seed is not None:
-            os.environ["PL_GLOBAL_SEED"] = seed
 
 
 @contextlib.contextmanager

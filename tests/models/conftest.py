@@ -44,8 +44,15 @@ def make_batch() -> Callable[[Sequence[Atoms]], dict[str, torch.Tensor]]:
     return make
 
 
+@pytest.fixture(scope="session", params=LADDER)
+def architecture(request: pytest.FixtureRequest) -> str:
+    """Each architecture in turn, for every test that builds a model."""
+    name: str = request.param
+    return name
+
+
 @pytest.fixture(scope="session")
-def make_model() -> Callable[..., HeadedModel]:
+def make_model(architecture: str) -> Callable[..., HeadedModel]:
     """Build a model as a stage starts it, or with readouts of random weights instead of zeros."""
 
     def make(
@@ -57,8 +64,8 @@ def make_model() -> Callable[..., HeadedModel]:
         random_readouts: bool = True,
     ) -> HeadedModel:
         model = build(
-            "nequip",
-            LADDER["nequip"][size].settings,
+            architecture,
+            LADDER[architecture][size].settings,
             elements=ELEMENTS,
             heads=heads,
             dtype=dtype,

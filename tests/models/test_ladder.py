@@ -11,15 +11,23 @@ from mfscale.models.headed import HeadedModel
 MakeModel = Callable[..., HeadedModel]
 
 
-@pytest.mark.parametrize("size", LADDER["nequip"])
-def test_each_size_has_the_parameters_it_lists(make_model: MakeModel, size: str) -> None:
+SIZES = ("tiny", "small", "medium", "large", "xlarge")
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_each_size_has_the_parameters_it_lists(
+    make_model: MakeModel, architecture: str, size: str
+) -> None:
     model = make_model(size)
-    assert sum(p.numel() for p in model.parameters()) == LADDER["nequip"][size].n_parameters
+    assert sum(p.numel() for p in model.parameters()) == LADDER[architecture][size].n_parameters
 
 
-def test_sizes_grow() -> None:
-    counts = [size.n_parameters for size in LADDER["nequip"].values()]
-    assert counts == sorted(counts)
+def test_the_ladders_reach_from_ten_thousand_to_millions(architecture: str) -> None:
+    """In strictly growing steps, at sizes comparable across architectures."""
+    counts = [LADDER[architecture][size].n_parameters for size in SIZES]
+    assert counts == sorted(set(counts))
+    assert 5e3 < counts[0] < 2e4
+    assert 1e6 < counts[-1] < 6e6
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

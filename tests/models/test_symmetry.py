@@ -22,7 +22,7 @@ Compute = Callable[[Atoms], tuple[float, Array]]
 EXACT = {"rtol": 0, "atol": 1e-10}
 
 
-@pytest.fixture(scope="module", params=["tiny", "small", "large"])
+@pytest.fixture(scope="module", params=["tiny", "large"])
 def compute(
     request: pytest.FixtureRequest, make_model: MakeModel, make_batch: MakeBatch
 ) -> Compute:

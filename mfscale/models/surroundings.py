@@ -1,0 +1,35 @@
+"""Build networks without a trace: the packages' set-up touches whole processes."""
+
+import contextlib
+import os
+import random
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+_VARIABLES = ("PL_GLOBAL_SEED", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
+"""NequIP seeds through the first; MACE's import sets the second, which lets files run code."""
+
+
+@contextlib.contextmanager
+def leaving_no_trace() -> Iterator[None]:
+    """Undo what a package's set-up does: seeds, torch's default type, environment variables.
+
+    Whoever loads a model into a simulation would otherwise draw the same random numbers each time.
+    """
+    dtype = torch.get_default_dtype()
+    variables = {name: os.environ.get(name) for name in _VARIABLES}
+    state = random.getstate()
+    numpy_state = np.random.get_state()  # noqa: NPY002 - the generator that is reseeded
+    try:
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            yield
+    finally:
+        random.setstate(state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        torch.set_default_dtype(dtype)
+        for name, value in variables.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
