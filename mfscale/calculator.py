@@ -51,7 +51,7 @@ class HeadCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         network_energy, network_forces = energy_and_forces(
             self.potential.network, batch, create_graph=False
         )
-        scale = self.potential.energy_scale_ev
+        scale = self.potential.heads[self.head].energy_scale_ev
         offsets = self.potential.heads[self.head].offsets_ev
         energy = scale * float(network_energy.detach().double()) + float(
             offsets[batch[keys.SPECIES].numpy()].sum()

@@ -1,11 +1,11 @@
-"""The command line: ``mfscale plan|run|status|results|sql|fit|predict|plot|export|data``."""
+"""The command line: ``mfscale plan|run|status|results|sql|fit|predict|plot|export|models|data``."""
 
 import sys
 
 import typer
 from rich.text import Text
 
-from mfscale.cli import data, export, laws, results, study
+from mfscale.cli import data, export, laws, models, results, study
 from mfscale.cli._output import stderr
 
 app = typer.Typer(
@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (study, results, laws, export):
+for room in (study, results, laws, export, models):
     room.add_to(app)
 app.add_typer(data.app, name="data")
 

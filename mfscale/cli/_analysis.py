@@ -88,10 +88,16 @@ def of_store(frame: "pd.DataFrame", law: str, target: str) -> Question:
             f"no finished stage has both {x!r} and {y!r}, which the {law} law of head {target!r} "
             "relates; run a study with such stages, or name another --target or --law"
         )
+    own = [f"{target}_beside", f"{target}_weight", f"{target}_sampling_ratio"]
     rows["pretraining_kind"] = rows["pretraining"].str.replace(r":\d+", "", regex=True)
     lead = ["pretraining"] if law == POWER else [f"{target}_size"]
     settings = [c for c in map(str, rows.columns) if c.startswith(("hp_", "parent_hp_"))]
-    candidates = [*VARIANTS, *settings, *(["pretraining_kind"] if law == LINE else [])]
+    candidates = [
+        *VARIANTS,
+        *filter(rows.__contains__, own),
+        *settings,
+        *(["pretraining_kind"] if law == LINE else []),
+    ]
     within = rows.groupby(lead, dropna=False)[candidates].nunique(dropna=False)
     varying = [c for c in candidates if (within[c] > 1).any()]
     return Question(law, rows, x, y, (*lead, *varying), "root_id", of_store=True)

@@ -2,12 +2,15 @@
 
 import shutil
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mfscale.cli._options import DEFAULT_STORE, StoreOption
 from mfscale.cli._output import console
+
+if TYPE_CHECKING:
+    from mfscale.training import Potential
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,7 +22,19 @@ def export(
     stage: Annotated[str, typer.Argument(help="Stage id, or its first characters.")],
     store: StoreOption = DEFAULT_STORE,
     out: Annotated[
-        Path | None, typer.Option("--out", help="File to write; STAGE.safetensors if not given.")
+        Path | None,
+        typer.Option("--out", help="File to write; named after the stage if not given."),
+    ] = None,
+    native: Annotated[
+        bool,
+        typer.Option(
+            "--native",
+            help="In the format of the model's own package: .nequip.zip (NequIP, Allegro), which "
+            "holds one head, or .model (MACE), which holds all.",
+        ),
+    ] = False,
+    head: Annotated[
+        str | None, typer.Option("--head", help="Which head a .nequip.zip holds.")
     ] = None,
 ) -> None:
     """Write a stage's model to one file, which mfscale.load turns into an ASE calculator."""
@@ -27,24 +42,46 @@ def export(
 
     opened = Store(store)
     stage_id = opened.resolve(stage)
+    from mfscale.models import NATIVE_SUFFIX
     from mfscale.training import POTENTIAL, TrainingError, load_potential
 
+    if head and not native:
+        raise typer.BadParameter("--head goes with --native: other files hold all heads")
     source = opened.checkpoint_dir(stage_id) / POTENTIAL
     if not source.exists():
         status = opened.statuses().get(stage_id)
         raise TrainingError(f"stage {stage_id} is {status} and left no model in {store}")
     potential, _ = load_potential(source, own_network=True)
-    target = out or Path(f"{stage_id}.safetensors")
+    architecture = potential.spec.architecture
+    target = out or Path(stage_id + (NATIVE_SUFFIX[architecture] if native else ".safetensors"))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        if native:
+            _write_native(potential, target, head)
+        else:
+            shutil.copyfile(source, target)
     except OSError as error:
         raise TrainingError(
             f"--out {target} cannot be written ({error.strerror}); name another file"
         ) from None
-    head = next(iter(potential.heads))
     console.print(
-        f"{target}: {potential.spec.architecture} {potential.spec.size}, "
-        f"heads: {', '.join(potential.heads)}, elements: {' '.join(potential.elements)}"
+        f"{target}: {architecture} {potential.spec.size}, heads: "
+        f"{', '.join(potential.heads)}, elements: {' '.join(potential.elements)}",
+        soft_wrap=True,
     )
-    console.print(f'use it: mfscale.load("{target}", head="{head}")', soft_wrap=True)
+    if not native:
+        for name in potential.heads:
+            console.print(f'use it: mfscale.load("{target}", head="{name}")', soft_wrap=True)
+
+
+def _write_native(potential: "Potential", target: Path, head: str | None) -> None:
+    from mfscale.models import HOLDS_ONE_HEAD
+    from mfscale.training import TrainingError, export_native
+
+    heads = tuple(potential.heads)
+    if head is None and len(heads) > 1 and potential.spec.architecture in HOLDS_ONE_HEAD:
+        raise TrainingError(
+            f"a file of {potential.spec.architecture} holds one head; name it, --head "
+            + " or --head ".join(heads)
+        )
+    export_native(potential, target, head or heads[0])

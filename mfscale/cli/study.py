@@ -122,6 +122,7 @@ def run(
     on from the last checkpoints. Exit status: 0, 1 if a stage failed, 130 if interrupted.
     """
     from mfscale.cli._progress import shown
+    from mfscale.models import check_installed
     from mfscale.orchestration import missing
     from mfscale.orchestration import run as run_graph
     from mfscale.results import Store
@@ -129,7 +130,9 @@ def run(
     graph = expand_file(study)
     opened = Store(store, create=True)
     rates = _rates(opened)
-    if missing(graph, opened.statuses()):
+    if to_run := missing(graph, opened.statuses()):
+        for architecture in {stage.model.architecture for stage in to_run}:
+            check_installed(architecture)
         stderr.print(f"Running {graph.name} into {store} …", soft_wrap=True)
     with shown(len(graph.stages), quiet=json) as on_progress:
         summary = run_graph(

@@ -17,6 +17,7 @@ key            shape    dtype   unit   meaning
 ``forces``     (N, 3)   float   eV/Å   label
 ``head``       (B,)     int64          index of the head the structure's labels belong to
 ``weight``     (B,)     float          weight of the head's labels in the loss
+``scale``      (B,)     float   eV     energy scale of the head: the unit of the network's output
 ============== ======== ======= ====== ==========================================================
 """
 
@@ -30,3 +31,4 @@ ENERGY = "energy"
 FORCES = "forces"
 HEAD = "head"
 WEIGHT = "weight"
+SCALE = "scale"

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from mfscale.models.errors import ModelError
 from mfscale.models.headed import HeadedModel
-from mfscale.models.ladder import Setting, how_to_install
+from mfscale.models.ladder import Setting, check_installed
 from mfscale.models.surroundings import leaving_no_trace
 
 
@@ -46,8 +45,7 @@ def build(
     ModelError
         If the architecture's package is not installed; the message says what to type.
     """
-    if command := how_to_install(architecture):
-        raise ModelError(f"{architecture} is not installed here; type: {command}")
+    check_installed(architecture)
     with leaving_no_trace():
         family = importlib.import_module(f"mfscale.models.{architecture}")
         model: HeadedModel = family.build(

@@ -1,7 +1,7 @@
 """A backbone with one readout per head: what every architecture is turned into."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -93,7 +93,7 @@ def copy_readout(state: Mapping[str, Tensor], source: str, target: str) -> dict[
     }
 
 
-def set_trainable(model: HeadedModel, trainable: str) -> list[nn.Parameter]:
+def set_trainable(model: HeadedModel, trainable: str, heads: Collection[str]) -> list[nn.Parameter]:
     """Freeze all but the trainable part and return its parameters.
 
     Parameters
@@ -101,9 +101,11 @@ def set_trainable(model: HeadedModel, trainable: str) -> list[nn.Parameter]:
     model
         Changed in place.
     trainable
-        ``all``, or ``readout``: every head's readout, on a frozen backbone.
+        ``all``: the backbone and the readouts of `heads`; ``readout``: those readouts alone.
+    heads
+        That learn; the readouts of the others stay as they are.
     """
-    model.requires_grad_(requires_grad=True)
-    if trainable == "readout":
-        model.backbone.requires_grad_(requires_grad=False)
+    model.backbone.requires_grad_(trainable == "all")
+    for head in model.heads:
+        model.readout(head).requires_grad_(head in heads)
     return [p for p in model.parameters() if p.requires_grad and p.numel() > 0]

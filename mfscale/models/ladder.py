@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from mfscale.models.errors import ModelError
+
 Setting = bool | int | float | str
 
 
@@ -66,6 +68,18 @@ INSTALL = {
     "nequip": ("nequip", "pip install nequip"),
 }
 """Architecture → the module it needs, and what brings that module along."""
+
+NATIVE_SUFFIX = {"nequip": ".nequip.zip", "allegro": ".nequip.zip", "mace": ".model"}
+"""Architecture → how names of files in its own package's format end."""
+
+HOLDS_ONE_HEAD = {"nequip", "allegro"}
+"""Architectures whose own format knows a single head."""
+
+
+def check_installed(architecture: str) -> None:
+    """Raise `ModelError`, saying what to type, if an architecture's package is missing."""
+    if command := how_to_install(architecture):
+        raise ModelError(f"{architecture} is not installed here; type: {command}")
 
 
 def how_to_install(architecture: str) -> str | None:

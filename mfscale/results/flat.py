@@ -17,7 +17,7 @@ _UNIT_SLUGS = {"meV": "mev", "meV/atom": "mev_per_atom", "meV/Å": "mev_per_a"}
 _VALIDATION = "/validation"
 _MODEL = [field.name for field in GROUPS["model"] if not pa.types.is_list(field.type)]
 _OF_PARENT = (*_MODEL, "recipe", "converged")
-_HEAD_FIELDS = ("size", "n_validation", "subset", "forces", "weight")
+_HEAD_FIELDS = ("size", "n_validation", "subset", "forces", "weight", "sampling_ratio")
 _EVALUATION_KEYS = ("head", "method", "subset", "moment", "metric", "unit")
 
 
@@ -39,7 +39,9 @@ def flatten(table: pa.Table) -> "pd.DataFrame":
         ``stage_id``, ``status``, …         every scalar field of ``SCHEMA``
         ``hp_<name>``                       hyperparameters
         ``<head>_size``, ``_n_validation``  labels of a head of this stage; also ``_subset``,
-                                            ``_forces`` and ``_weight``
+                                            ``_forces``, ``_weight`` and ``_sampling_ratio``
+        ``<head>_beside``                   the labelled sets of the stage's other heads; ``none``
+                                            if it learns alone
         ``labels``                          the stage's labelled sets, ``dft:b:400+forces``;
                                             several heads joined by ``&``
         ``pretraining``                     the same of its ancestors, steps joined by ``>``;
@@ -47,6 +49,7 @@ def flatten(table: pa.Table) -> "pd.DataFrame":
         ``n_labels_<method>``               distinct training labels of the whole lineage: draws
                                             nest, so of several draws from one subset the largest
         ``offset_<head>_<element>_ev``      energy offsets
+        ``energy_scale_<head>_ev``          energy scales
         ``cc_t_energy_mae_mev``             error of head ``cc`` against its own method, whatever
                                             that is called, on subset ``t`` at the end of
                                             training; metrics ``energy_mae`` and ``energy_rmse``
@@ -77,7 +80,8 @@ def flat_table(table: pa.Table) -> pa.Table:
     """Do as ``flatten`` does, as an Arrow table."""
     heads, lineage = Entries.of(table, "heads"), Entries.of(table, "lineage")
     labels = _label_columns(heads) | _lineage_columns(lineage, table["step"])
-    errors = _error_columns(Entries.of(table, "evaluations"), heads)
+    kept = Entries.of(table, "kept_heads")
+    errors = _error_columns(Entries.of(table, "evaluations"), heads, kept)
     scalars = {
         field.name: table[field.name].combine_chunks()
         for field in SCHEMA
@@ -90,6 +94,7 @@ def flat_table(table: pa.Table) -> pa.Table:
         | labels
         | {name: array for moment in errors.values() for name, array in moment.items()}
         | _offset_columns(Entries.of(table, "offsets"))
+        | _scale_columns(Entries.of(table, "scales"))
     )
     described = {name: scalars[name] for name in _OF_PARENT} | hyperparameters
     described |= labels | errors["end"]
@@ -117,8 +122,23 @@ def _label_columns(heads: Entries) -> Columns:
         for (head,), entries in heads.kinds(["name"])
         for name in _HEAD_FIELDS
     }
+    beside = {
+        f"{head}_beside": _labels_beside(heads, head, entries)
+        for (head,), entries in heads.kinds(["name"])
+    }
+    return columns | beside | {"labels": _joined_labels(heads)}
+
+
+def _labels_beside(heads: Entries, head: str, entries: Index) -> pa.Array:
+    """What the other heads learn of the rows that have `head`, at `entries`."""
+    text = _joined_labels(heads.keep(np.asarray(pc.not_equal(heads.fields["name"], head))))
+    has_it = np.isin(np.arange(heads.n_rows), heads.rows[entries])
+    return pc.if_else(pa.array(has_it), pc.if_else(pc.equal(text, ""), "none", text), None)
+
+
+def _joined_labels(heads: Entries) -> pa.Array:
     separators = np.where(heads.is_first(), "", " & ").astype(object)
-    return columns | {"labels": heads.join(separators, _label_text(heads))}
+    return heads.join(separators, _label_text(heads))
 
 
 def _lineage_columns(lineage: Entries, step: pa.ChunkedArray) -> Columns:
@@ -151,12 +171,12 @@ def _label_text(entries: Entries) -> pa.Array:
     return pc.binary_join_element_wise(sets, forces, "")
 
 
-def _error_columns(evaluations: Entries, heads: Entries) -> dict[str, Columns]:
+def _error_columns(evaluations: Entries, heads: Entries, kept: Entries) -> dict[str, Columns]:
     """Make a column of each kind of error, by the moment of its evaluation."""
     named: dict[tuple[str, str], list[Index]] = {}
     aliased: dict[tuple[str, str], list[Index]] = {}
     single = np.bincount(heads.rows, minlength=heads.n_rows) == 1
-    learners, nobody = _learners(heads), np.zeros(heads.n_rows, dtype=np.bool_)
+    learners, nobody = _learners(heads, kept), np.zeros(heads.n_rows, dtype=np.bool_)
     for kind, entries in evaluations.kinds(_EVALUATION_KEYS):
         head, method, subset, moment, metric, unit = kind
         rows = evaluations.rows[entries]
@@ -178,14 +198,21 @@ def _error_columns(evaluations: Entries, heads: Entries) -> dict[str, Columns]:
     return columns
 
 
-def _learners(heads: Entries) -> dict[tuple[str, str], npt.NDArray[np.bool_]]:
-    """Tell, for each head and method, in which rows the head learns the method, shape (rows,)."""
-    learners = {}
-    for (head, method), entries in heads.kinds(["name", "method"]):
-        rows = np.zeros(heads.n_rows, dtype=np.bool_)
-        rows[heads.rows[entries]] = True
-        learners[head, method] = rows
+def _learners(heads: Entries, kept: Entries) -> dict[tuple[str, str], npt.NDArray[np.bool_]]:
+    """Tell, for each head and method, in which rows the head learned the method, shape (rows,)."""
+    learners: dict[tuple[str, str], npt.NDArray[np.bool_]] = {}
+    for some in (heads, kept):
+        for (head, method), entries in some.kinds(["name", "method"]):
+            rows = learners.setdefault((head, method), np.zeros(some.n_rows, dtype=np.bool_))
+            rows[some.rows[entries]] = True
     return learners
+
+
+def _scale_columns(scales: Entries) -> Columns:
+    return {
+        f"energy_scale_{head}_ev": scales.spread("energy_scale_ev", entries)
+        for (head,), entries in scales.kinds(["head"])
+    }
 
 
 def _offset_columns(offsets: Entries) -> Columns:

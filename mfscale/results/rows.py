@@ -12,7 +12,9 @@ from mfscale.results.schema import SCHEMA
 
 _UNIQUE = {
     "heads": ("name",),
+    "kept_heads": ("name",),
     "offsets": ("head", "element"),
+    "scales": ("head",),
     "evaluations": ("head", "method", "subset", "moment", "metric", "unit"),
 }
 """Keys that tell the entries of a list apart, and later name the flattened columns."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-FORMAT = 1
+FORMAT = 2
 FORMAT_KEY = b"mfscale_format"
 
 STATUSES = ("finished", "diverged", "failed", "skipped")
@@ -56,7 +56,19 @@ _HEAD = pa.struct(
         _field("n_validation", _count, "validation labels, beside the size", unit="labels"),
         _LABELS[3],
         _field("weight", _real, "weight of the head in the loss"),
+        _field(
+            "sampling_ratio",
+            _real,
+            "share of the samples drawn, relative to the other heads; null: by number of labels",
+        ),
         _field("inherit", _text, "parent's head that this one starts from"),
+    ]
+)
+
+_KEPT = pa.struct(
+    [
+        _field("name", _text, "name of the head", required=True),
+        _field("method", _text, "method whose labels it once learned", required=True),
     ]
 )
 
@@ -100,6 +112,13 @@ _OFFSET = pa.struct(
         _field("head", _text, "head that the offset belongs to", required=True),
         _field("element", _text, "chemical symbol", required=True),
         _field("offset_ev", _real, "energy offset per atom of this element", unit="eV"),
+    ]
+)
+
+_SCALE = pa.struct(
+    [
+        _field("head", _text, "head whose readout speaks in this unit", required=True),
+        _field("energy_scale_ev", _real, "set where the readout started afresh", unit="eV"),
     ]
 )
 
@@ -179,7 +198,8 @@ GROUPS: dict[str, tuple[pa.Field, ...]] = {
         _field("n_parameters", _count, "parameters of the model", unit="parameters"),
         _field("n_trainable", _count, "parameters that this stage trains", unit="parameters"),
         _field("trainable", _text, "part of the model that this stage trains"),
-        _field("energy_scale_ev", _real, "energy scale, set at the root", unit="eV"),
+        _field("energy_scale_ev", _real, "energy scale of the model's only head", unit="eV"),
+        _field("scales", pa.list_(_SCALE), "energy scale of each head"),
         _field("mean_neighbours", _real, "mean number of neighbours, set at the root"),
         _field("offsets", pa.list_(_OFFSET), "energy offsets of each head"),
     ),
@@ -187,6 +207,7 @@ GROUPS: dict[str, tuple[pa.Field, ...]] = {
         _field("dataset", _text, "dataset that the labels come from"),
         _field("split", _text, "how the dataset is split into subsets"),
         _field("heads", pa.list_(_HEAD), "the labelled set of each head"),
+        _field("kept_heads", pa.list_(_KEPT), "heads of the parent carried along untrained"),
         _field(
             "lineage",
             pa.list_(_LINEAGE),

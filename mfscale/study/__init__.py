@@ -4,7 +4,7 @@ from mfscale.study.catalogue import Catalogue, DatasetEntry, LabelRequest, Metho
 from mfscale.study.errors import StudyError
 from mfscale.study.expand import StudyGraph, expand
 from mfscale.study.load import Study, load_study, parse_study
-from mfscale.study.schema import Hyperparameters
+from mfscale.study.schema import Hyperparameters, ModelSpec
 from mfscale.study.stage import RECIPE, Head, LabelledSetOf, Model, Stage
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "MethodEntry",
     "Model",
     "ModelEntry",
+    "ModelSpec",
     "Stage",
     "Study",
     "StudyError",

@@ -6,13 +6,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mfscale.study import axes
+from mfscale.study import axes, fates
 from mfscale.study.catalogue import Catalogue
 from mfscale.study.errors import StudyError
 from mfscale.study.load import Study
 from mfscale.study.messages import Path, explain, shown
 from mfscale.study.offers import Offers
-from mfscale.study.schema import Hyperparameters, StepSpec, StrategySpec
+from mfscale.study.schema import HeadSpec, Hyperparameters, StepSpec, StrategySpec
 from mfscale.study.stage import LabelledSetOf, Stage, identity
 
 MOST_COMBINATIONS = 50_000
@@ -117,16 +117,14 @@ class _Builder:
                 f"{where}.trainable: a step from scratch trains everything; "
                 f"{step.trainable!r} needs a step before it"
             )
-        if len(step.heads) > 1:
-            raise StudyError(
-                f"{where}.heads: {len(step.heads)} heads in one step cannot be trained yet; "
-                "give each method a step of its own"
-            )
         model = self.offers.model(spec.model)
         heads = {
             name: self.offers.head(spec, name, head, parent, f"{where}.heads.{name}")
-            for name, head in step.heads.items()
+            for name, head in sorted(step.heads.items())
+            if isinstance(head, HeadSpec)
         }
+        kept = fates.kept_heads(step, heads, parent, f"{where}.heads")
+        fates.check_sampling(heads, f"{where}.heads")
         hyperparameters = _with_rate(step.training, from_scratch=parent is None)
         if not hyperparameters.energy_weight and not (
             hyperparameters.force_weight and any(head.forces for head in heads.values())
@@ -139,6 +137,7 @@ class _Builder:
             parent_id=parent.id if parent else None,
             model=model,
             heads=heads,
+            kept=kept,
             trainable=step.trainable,
             hyperparameters=hyperparameters,
             seed=spec.seed,
@@ -165,6 +164,7 @@ class _Builder:
             split=spec.split,
             model=model,
             heads=heads,
+            kept=kept,
             lineage=(parent.lineage if parent else ()) + own,
             trainable=step.trainable,
             hyperparameters=hyperparameters,

@@ -68,7 +68,7 @@ def explain(
     complaints = error.errors(include_url=False, include_context=False)
     # A misspelt key is also a missing one; only the former says what to do.
     first = min(complaints, key=lambda complaint: complaint["type"] != "extra_forbidden")
-    location, kind, value = first["loc"], first["type"], first["input"]
+    location, kind, value = _untagged(first["loc"]), first["type"], first["input"]
     if location[-1] == "[key]":
         place = dotted(_in_file(location[:-2], strategy, own_training))
         return (
@@ -86,6 +86,14 @@ def explain(
     for theirs, ours in _WORDS.items():
         message = message.replace(theirs, ours)
     return f"{place}: {message[0].lower()}{message[1:]}, got {shown(value)}"
+
+
+def _untagged(location: Path) -> Path:
+    """Without the name of the kind of head that the schema puts behind a head's name."""
+    match location:
+        case ("steps", _, "heads", _, "labels" | "fate", *_):
+            return (*location[:4], *location[5:])
+    return location
 
 
 def _in_file(location: Path, strategy: str, own_training: Sequence[Mapping[str, Any]]) -> Path:

@@ -55,6 +55,7 @@ class Offers:
             n_validation=request.n_validation,
             forces=request.forces,
             weight=head.weight,
+            sampling_ratio=head.sampling_ratio,
             inherit=_inherited(name, head, parent, where),
             digest=self._digest(dataset, request),
         )
@@ -134,17 +135,17 @@ def _inherited(name: str, head: HeadSpec, parent: Stage | None, where: str) -> s
     if head.inherit == FRESH:
         return None
     if head.inherit is not None:
-        if head.inherit not in parent.heads:
+        if head.inherit not in parent.carried:
             raise StudyError(
                 f"{where}.inherit: the step before has no head {head.inherit!r}"
-                + suggest(head.inherit, (*parent.heads, FRESH))
+                + suggest(head.inherit, (*parent.carried, FRESH))
             )
         return head.inherit
-    if name in parent.heads:
+    if name in parent.carried:
         return name
-    if len(parent.heads) == 1:
-        return next(iter(parent.heads))
+    if len(parent.carried) == 1:
+        return parent.carried[0]
     raise StudyError(
         f"{where}.inherit: say which head of the step before this one starts from: "
-        + ", ".join((*parent.heads, FRESH))
+        + ", ".join((*parent.carried, FRESH))
     )

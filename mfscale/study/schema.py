@@ -6,7 +6,7 @@ resolved tree of each combination before it is checked here.
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
@@ -65,6 +65,12 @@ class HeadSpec(_Spec):
     size: int = Field(ge=1, description="training labels; validation is counted beside it")
     forces: bool | None = Field(default=None, description="unset: wherever the method has them")
     weight: float = Field(default=1.0, gt=0, description="of this head in the loss")
+    sampling_ratio: float | None = Field(
+        default=None,
+        gt=0,
+        description="samples drawn for this head, relative to the step's other heads; unset for "
+        "all heads: as many as it has labels",
+    )
     validation: int = Field(default=64, ge=1, description="labels of the reserved validation part")
     inherit: str | None = Field(
         default=None,
@@ -73,10 +79,24 @@ class HeadSpec(_Spec):
     )
 
 
-class StepSpec(_Spec):
-    """Heads trained together from an initial state."""
+def _kind_of_head(value: object) -> str:
+    return "fate" if isinstance(value, str) else "labels"
 
-    heads: dict[Name, HeadSpec] = Field(min_length=1)
+
+HeadEntry = Annotated[
+    Annotated[HeadSpec, Tag("labels")] | Annotated[Literal["keep", "drop"], Tag("fate")],
+    Discriminator(_kind_of_head),
+]
+
+
+class StepSpec(_Spec):
+    """Heads trained together from an initial state.
+
+    A head of the step before that this step neither trains nor hands on is named too: with
+    ``keep`` its readout stays as it is, with ``drop`` it ends here.
+    """
+
+    heads: dict[Name, HeadEntry] = Field(min_length=1)
     trainable: Literal["all", "readout"] = "all"
     training: Hyperparameters = Hyperparameters()
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from mfscale.study.catalogue import Plain
 from mfscale.study.schema import Hyperparameters
 
-RECIPE = 1
+RECIPE = 2
 """Raised by hand whenever training comes to mean something else for the same settings."""
 
 ID_LENGTH = 16
@@ -39,6 +39,7 @@ class Head(_Plain):
     n_validation: int
     forces: bool
     weight: float
+    sampling_ratio: float | None
     inherit: str | None
     digest: str
 
@@ -58,6 +59,9 @@ class LabelledSetOf(_Plain):
 class Stage(_Plain):
     """The unit that is scheduled, checkpointed, and one row of the results.
 
+    `heads` are trained; `kept` ones are the parent's, carried along as they are. Both are sorted by
+    name, for the order in which a file names them must not matter.
+
     `id` depends on what is trained on what and how, and on nothing else: not on the names of
     study, strategy or dataset, on paths, devices or evaluation (see `identity`).
     """
@@ -70,6 +74,7 @@ class Stage(_Plain):
     split: str
     model: Model
     heads: dict[str, Head]
+    kept: tuple[str, ...]
     lineage: tuple[LabelledSetOf, ...]
     trainable: str
     hyperparameters: Hyperparameters
@@ -77,12 +82,18 @@ class Stage(_Plain):
     data_seed: int
     purpose: Literal["science", "tune"] = "science"
 
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """All heads of the model this stage leaves behind."""
+        return (*self.heads, *self.kept)
+
 
 def identity(
     *,
     parent_id: str | None,
     model: Model,
     heads: Mapping[str, Head],
+    kept: Sequence[str],
     trainable: str,
     hyperparameters: Hyperparameters,
     seed: int,
@@ -110,13 +121,19 @@ def identity(
                 "weight": head.weight,
                 "inherit": head.inherit,
             }
+            | ({"sampling_ratio": head.sampling_ratio} if _is_sampled(heads) else {})
             for name, head in heads.items()
         },
         "trainable": trainable,
         "hyperparameters": _acting(hyperparameters, heads),
         "seed": seed,
-    }
+    } | ({"kept": list(kept)} if kept else {})
     return hashlib.sha256(canonical(resolved)).hexdigest()[:ID_LENGTH]
+
+
+def _is_sampled(heads: Mapping[str, Head]) -> bool:
+    """Whether sampling ratios act: a head alone gets every sample whatever its ratio."""
+    return len(heads) > 1 and any(head.sampling_ratio is not None for head in heads.values())
 
 
 def _acting(settings: Hyperparameters, heads: Mapping[str, Head]) -> dict[str, Plain]:

@@ -2,6 +2,7 @@
 
 from mfscale.training.checkpoint import POTENTIAL, discard_progress, load_potential
 from mfscale.training.errors import TrainingError
+from mfscale.training.native import export_native
 from mfscale.training.potential import Potential
 from mfscale.training.run import StageResult, run_stage
 
@@ -11,6 +12,7 @@ __all__ = [
     "StageResult",
     "TrainingError",
     "discard_progress",
+    "export_native",
     "load_potential",
     "run_stage",
 ]

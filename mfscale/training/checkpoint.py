@@ -23,7 +23,7 @@ from mfscale.training.errors import TrainingError
 from mfscale.training.loop import CurvePoint, Progress
 from mfscale.training.potential import HeadScale, Potential, kept_network, new_network
 
-FORMAT = 1
+FORMAT = 2
 POTENTIAL = "model.safetensors"
 PROGRESS = "progress.safetensors"
 
@@ -50,13 +50,13 @@ def save_potential(path: Path, potential: Potential, history: History) -> None:
         "heads": {
             name: {
                 "method": head.method,
+                "energy_scale_ev": head.energy_scale_ev,
                 "offsets_ev": dict(
                     zip(potential.elements, map(float, head.offsets_ev), strict=True)
                 ),
             }
             for name, head in potential.heads.items()
         },
-        "energy_scale_ev": potential.energy_scale_ev,
         "mean_neighbours": potential.mean_neighbours,
         "history": dataclasses.asdict(history),
     }
@@ -92,10 +92,13 @@ def load_potential(path: Path, *, own_network: bool = False) -> tuple[Potential,
             spec=spec,
             elements=elements,
             heads={
-                name: HeadScale(head["method"], np.array([head["offsets_ev"][e] for e in elements]))
+                name: HeadScale(
+                    head["method"],
+                    np.array([head["offsets_ev"][element] for element in elements]),
+                    float((header if header["format"] == 1 else head)["energy_scale_ev"]),
+                )
                 for name, head in heads.items()
             },
-            energy_scale_ev=float(header["energy_scale_ev"]),
             mean_neighbours=float(header["mean_neighbours"]),
         )
         load_weights(potential.network, tensors, potential.mean_neighbours)

@@ -64,7 +64,7 @@ class Evaluator:
     def evaluate(
         self, potential: Potential, sets: dict[str, LabelledSet], moment: Moment
     ) -> tuple[list[Evaluation], list[StructureError]]:
-        """Errors on the test subset and on each head's own validation part.
+        """Errors of every head on the test subset, and of those in `sets` on their validation part.
 
         A head is compared with its own method as it is. Against another method the energies of
         both are compared after removing a least-squares offset per element, fitted to their
@@ -72,13 +72,14 @@ class Evaluator:
         """
         found: list[Evaluation] = []
         per_structure: list[StructureError] = []
-        for head, labelled in sets.items():
+        for head, scale in potential.heads.items():
             predicted = self.predict(potential, head, self.test)
             for method in self.dataset.methods:
-                values, rows = self._errors(head, labelled.method, method, predicted, moment)
+                values, rows = self._errors(head, scale.method, method, predicted, moment)
                 found += values
                 per_structure += rows
-            found += self._validation(potential, head, labelled, moment)
+            if head in sets:
+                found += self._validation(potential, head, sets[head], moment)
         return found, per_structure
 
     def predict(
@@ -95,7 +96,7 @@ class Evaluator:
             energy, force = energy_and_forces(potential.network, batch, create_graph=False)
             energies.append(energy.detach().double().cpu().numpy())
             forces.append(force.double().cpu().numpy())
-        scale = potential.energy_scale_ev
+        scale = potential.heads[head].energy_scale_ev
         offsets = potential.heads[head].offsets_ev
         return Prediction(
             energies_ev=scale * np.concatenate(energies)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from mfscale.data import LabelledSet, fit_offsets
+from mfscale.data import Dataset, LabelledSet, fit_offsets
 from mfscale.models.headed import copy_readout
 from mfscale.study import Stage
 from mfscale.training import offsets
@@ -19,18 +19,15 @@ Sets = Mapping[str, LabelledSet]
 
 
 def root_potential(stage: Stage, sets: Sets, evaluator: Evaluator) -> Potential:
-    """Fresh weights; offsets, energy scale and neighbour number from the training labels."""
+    """Fresh weights; neighbour number from all training labels, the rest from each head's own."""
     elements = evaluator.dataset.elements
-    heads = {
-        name: HeadScale(chosen.method, _fitted(chosen, evaluator)) for name, chosen in sets.items()
-    }
+    heads = {name: _fresh_head(stage, name, chosen, evaluator) for name, chosen in sets.items()}
     structures = np.concatenate([chosen.train for chosen in sets.values()])
     potential = Potential(
         network=kept_network(stage.model, elements, list(heads)).to(evaluator.device),
         spec=stage.model,
         elements=elements,
         heads=heads,
-        energy_scale_ev=_energy_scale(stage, sets, heads, evaluator),
         mean_neighbours=_mean_neighbours(stage, structures, evaluator),
     )
     fresh = new_network(stage.model, elements, list(heads), stage.seed)
@@ -39,19 +36,23 @@ def root_potential(stage: Stage, sets: Sets, evaluator: Evaluator) -> Potential:
 
 
 def child_potential(stage: Stage, sets: Sets, evaluator: Evaluator, parent: Potential) -> Potential:
-    """The parent's backbone; readouts inherited or fresh; offsets fitted to the new labels.
+    """The parent's backbone; readouts inherited, fresh or kept; offsets fitted to the new labels.
 
-    Energy scale and neighbour number stay the parent's, for its weights were trained with them.
-    Heads of the parent that no head of the stage inherits are dropped.
+    The neighbour number stays the parent's, and so does the energy scale of an inherited readout,
+    for its weights were trained with them. A fresh readout has a scale of its own. A kept head is
+    the parent's, offsets and all; its other heads end here.
     """
     heads = {name: _child_head(stage, name, sets[name], evaluator, parent) for name in stage.heads}
+    heads |= {name: parent.heads[name] for name in stage.kept}
+    sources = {name: head.inherit for name, head in stage.heads.items()}
+    sources |= {name: name for name in stage.kept}
     before = {name: tensor.clone() for name, tensor in parent.network.state_dict().items()}
     fresh = {}
-    if any(head.inherit is None for head in stage.heads.values()):
+    if None in sources.values():
         fresh = new_network(stage.model, parent.elements, list(heads), stage.seed).state_dict()
     state = {name: tensor for name, tensor in before.items() if name.startswith("backbone.")}
-    for name, head in stage.heads.items():
-        state |= copy_readout(before if head.inherit else fresh, head.inherit or name, name)
+    for name, source in sources.items():
+        state |= copy_readout(before if source else fresh, source or name, name)
     network = kept_network(stage.model, parent.elements, list(heads)).to(evaluator.device)
     load_weights(network, state, parent.mean_neighbours)
     return dataclasses.replace(parent, network=network, heads=heads)
@@ -61,8 +62,11 @@ def _child_head(
     stage: Stage, name: str, chosen: LabelledSet, evaluator: Evaluator, parent: Potential
 ) -> HeadScale:
     inherited = stage.heads[name].inherit
-    if inherited is None or stage.hyperparameters.offsets == "labels":
-        return HeadScale(chosen.method, _fitted(chosen, evaluator))
+    if inherited is None:
+        return _fresh_head(stage, name, chosen, evaluator)
+    scale = parent.heads[inherited].energy_scale_ev
+    if stage.hyperparameters.offsets == "labels":
+        return HeadScale(chosen.method, _fitted(chosen, evaluator), scale)
     dataset = evaluator.dataset
     fitted = offsets.from_residuals(
         dataset.composition(chosen.train),
@@ -71,7 +75,14 @@ def _child_head(
         parent.heads[inherited].offsets_ev,
         ridge=stage.hyperparameters.offset_ridge,
     )
-    return HeadScale(chosen.method, fitted)
+    return HeadScale(chosen.method, fitted, scale)
+
+
+def _fresh_head(stage: Stage, name: str, chosen: LabelledSet, evaluator: Evaluator) -> HeadScale:
+    offsets_ev = _fitted(chosen, evaluator)
+    forces = stage.heads[name].forces
+    scale = _energy_scale(chosen, offsets_ev, evaluator.dataset, forces=forces)
+    return HeadScale(chosen.method, offsets_ev, scale)
 
 
 def _fitted(chosen: LabelledSet, evaluator: Evaluator) -> offsets.Floats:
@@ -94,30 +105,17 @@ def _mean_neighbours(
 
 
 def _energy_scale(
-    stage: Stage, sets: Sets, heads: Mapping[str, HeadScale], evaluator: Evaluator
+    chosen: LabelledSet, offsets_ev: offsets.Floats, dataset: Dataset, *, forces: bool
 ) -> float:
     """Root mean square of the labelled force components, in eV for a length of 1 Å.
 
     Without forces, that of the energies without offsets per √atom. Never below 1 meV, so that
     labels that offsets explain exactly do no harm.
     """
-    dataset = evaluator.dataset
-    forces = [
-        dataset.forces(chosen.method, chosen.train).ravel()
-        for name, chosen in sets.items()
-        if stage.heads[name].forces
-    ]
     if forces:
-        typical = np.concatenate(forces).astype(np.float64)
+        typical = dataset.forces(chosen.method, chosen.train).astype(np.float64)
     else:
-        typical = np.concatenate(
-            [
-                (
-                    dataset.energies(chosen.method, chosen.train)
-                    - (composition := dataset.composition(chosen.train)) @ heads[name].offsets_ev
-                )
-                / np.sqrt(composition.sum(axis=1))
-                for name, chosen in sets.items()
-            ]
-        )
+        composition = dataset.composition(chosen.train)
+        energies = dataset.energies(chosen.method, chosen.train) - composition @ offsets_ev
+        typical = energies / np.sqrt(composition.sum(axis=1))
     return max(1e-3, float(np.sqrt(np.mean(typical**2))))

@@ -9,9 +9,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from mfscale.models.headed import Batch, HeadedModel, energy_and_forces
+from mfscale.models.headed import Batch, HeadedModel
 from mfscale.study import Hyperparameters
 from mfscale.training.loss import loss
+from mfscale.training.potential import in_ev
 from mfscale.training.schedule import ema_decay, learning_rate
 
 StopReason = Literal["plateau", "cap", "diverged"]
@@ -98,8 +99,6 @@ class Trainer:
         The trainable ones.
     settings
         Hyperparameters.
-    energy_scale_ev
-        Multiplies the network's output.
     forces
         Whether any label has forces: without, no second derivative is taken.
     batch
@@ -116,7 +115,6 @@ class Trainer:
         parameters: Sequence[nn.Parameter],
         settings: Hyperparameters,
         *,
-        energy_scale_ev: float,
         forces: bool,
         batch: Callable[[int], Batch],
         n_samples: int,
@@ -125,7 +123,6 @@ class Trainer:
         self.network = network
         self.parameters: list[Tensor] = list(parameters)
         self.settings = settings
-        self.energy_scale_ev = energy_scale_ev
         self.forces = forces
         self.batch = batch
         self.n_samples = n_samples
@@ -209,13 +206,8 @@ class Trainer:
 
     def _step(self, step: int) -> Tensor:
         batch = self.batch(step)
-        if self.forces:
-            energy, forces = energy_and_forces(self.network, batch, create_graph=True)
-            value = loss(
-                energy * self.energy_scale_ev, forces * self.energy_scale_ev, batch, self.settings
-            )
-        else:
-            value = loss(self.network(batch) * self.energy_scale_ev, None, batch, self.settings)
+        energy, forces = in_ev(self.network, batch, forces=self.forces, create_graph=True)
+        value = loss(energy, forces, batch, self.settings)
         self.optimizer.zero_grad()
         value.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.parameters, self.settings.max_gradient_norm)

@@ -7,9 +7,11 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
+from mfscale.data import keys
 from mfscale.models.build import build
-from mfscale.models.headed import HeadedModel
+from mfscale.models.headed import Batch, HeadedModel, energy_and_forces
 from mfscale.study import Model
 from mfscale.training.errors import TrainingError
 
@@ -24,15 +26,18 @@ class HeadScale:
         Whose labels the head learned.
     offsets_ev
         (n_elements,) float64, in the order of the potential's elements.
+    energy_scale_ev
+        Unit of the readout's output; set where the readout starts afresh, and inherited with it.
     """
 
     method: str
     offsets_ev: npt.NDArray[np.float64]
+    energy_scale_ev: float
 
 
 @dataclass(frozen=True)
 class Potential:
-    """E(structure; head) = scale · network + Σ over atoms of the head's element offset.
+    """E(structure; head) = head's scale · network + Σ over atoms of the head's element offset.
 
     Totals are float64 even where the network is float32, in which 4,000 eV resolve 0.5 meV.
 
@@ -46,17 +51,14 @@ class Potential:
         Symbols in order of atomic number; a batch's ``species`` index into them.
     heads
         By name, in the order of ``network.heads``.
-    energy_scale_ev
-        Set at the root and inherited.
     mean_neighbours
-        Likewise; normalises sums over neighbours.
+        Normalises sums over neighbours; set at the root and inherited.
     """
 
     network: HeadedModel
     spec: Model
     elements: tuple[str, ...]
     heads: Mapping[str, HeadScale]
-    energy_scale_ev: float
     mean_neighbours: float
 
     def head_index(self, head: str) -> int:
@@ -70,6 +72,21 @@ class Potential:
         if head not in self.heads:
             raise TrainingError(f"this model has no head {head!r}; it has: {', '.join(self.heads)}")
         return list(self.heads).index(head)
+
+
+def in_ev(
+    network: HeadedModel, batch: Batch, *, forces: bool, create_graph: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Energies (B,) in eV without offsets and, if asked for, forces (N, 3) in eV/Å.
+
+    `batch` holds each structure's ``scale``; `create_graph` is for a loss on the forces.
+    """
+    scale = batch[keys.SCALE]
+    if not forces:
+        energy: Tensor = network(batch)
+        return scale * energy, None
+    energy, force = energy_and_forces(network, batch, create_graph=create_graph)
+    return scale * energy, scale[batch[keys.STRUCTURE]].unsqueeze(-1) * force
 
 
 def new_network(

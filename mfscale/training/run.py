@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from mfscale.data import Dataset, Graphs, LabelledSet, neighbour_graphs, open_dataset
-from mfscale.models.headed import energy_and_forces, set_trainable
+from mfscale.models.headed import set_trainable
 from mfscale.study import Stage
 from mfscale.training import provenance, row
 from mfscale.training.checkpoint import (
@@ -30,7 +30,7 @@ from mfscale.training.evaluation import Evaluation, Evaluator, Moment, Structure
 from mfscale.training.initial import child_potential, root_potential
 from mfscale.training.loop import CurvePoint, Outcome, Trainer, Validation
 from mfscale.training.loss import loss
-from mfscale.training.potential import Potential
+from mfscale.training.potential import Potential, in_ev
 from mfscale.training.samples import Order, Samples, make_samples
 
 
@@ -118,7 +118,7 @@ class _Run:
             parent, self.before = _load_parent(checkpoint_dir(stage.parent_id) / POTENTIAL)
             parent.network.to(device)
             self.potential = child_potential(stage, self.sets, self.evaluator, parent)
-        self.parameters = set_trainable(self.potential.network, stage.trainable)
+        self.parameters = set_trainable(self.potential.network, stage.trainable, stage.heads)
 
     def evaluate(self, moment: Moment) -> tuple[list[Evaluation], list[StructureError]]:
         return self.evaluator.evaluate(self.potential, self.sets, moment)
@@ -132,15 +132,19 @@ class _Run:
         stage, settings = self.stage, self.stage.hyperparameters
         training = self._samples({name: chosen.train for name, chosen in self.sets.items()})
         validation = self._samples({n: chosen.validation for n, chosen in self.sets.items()})
-        order = Order(len(training), settings.batch_size, stage.seed)
+        order = Order(
+            [len(chosen.train) for chosen in self.sets.values()],
+            [head.sampling_ratio for head in stage.heads.values()],
+            settings.batch_size,
+            stage.seed,
+        )
         trainer = Trainer(
             self.potential.network,
             self.parameters,
             settings,
-            energy_scale_ev=self.potential.energy_scale_ev,
             forces=training.forces_ev_a is not None,
             batch=lambda step: training.batch(order(step)),
-            n_samples=len(training),
+            n_samples=order.n_samples,
             validate=lambda: self._validate(validation),
         )
         path = self.folder / PROGRESS
@@ -177,7 +181,14 @@ class _Run:
                 for name, head in potential.heads.items()
                 for element, value in zip(potential.elements, head.offsets_ev, strict=True)
             ],
-            "energy_scale_ev": potential.energy_scale_ev,
+            "kept_heads": [
+                {"name": name, "method": potential.heads[name].method} for name in self.stage.kept
+            ],
+            "energy_scale_ev": _only([h.energy_scale_ev for h in potential.heads.values()]),
+            "scales": [
+                {"head": name, "energy_scale_ev": head.energy_scale_ev}
+                for name, head in potential.heads.items()
+            ],
             "mean_neighbours": potential.mean_neighbours,
             "steps": outcome.steps,
             "steps_to_best": outcome.best_step,
@@ -200,20 +211,22 @@ class _Run:
 
     def _validate(self, samples: Samples) -> Validation:
         batch = samples.batch(np.arange(len(samples)))
-        scale = self.potential.energy_scale_ev
-        network = self.potential.network
-        if samples.forces_ev_a is None:
-            with torch.no_grad():
-                energy, forces = scale * network(batch), None
-        else:
-            energy, force = energy_and_forces(network, batch, create_graph=False)
-            energy, forces = scale * energy.detach(), scale * force
+        forces_too = samples.forces_ev_a is not None
+        with torch.set_grad_enabled(forces_too):
+            energy, forces = in_ev(
+                self.potential.network, batch, forces=forces_too, create_graph=False
+            )
+        energy = energy.detach()
         value = float(loss(energy, forces, batch, self.stage.hyperparameters))
         miss = (energy - batch["energy"]).abs().mean()
         force_miss = (
             None if forces is None else float(1e3 * (forces - batch["forces"]).abs().nanmean())
         )
         return Validation(value, float(1e3 * miss), force_miss)
+
+
+def _only(values: Sequence[float]) -> float | None:
+    return values[0] if len(values) == 1 else None
 
 
 def _labelled_set(dataset: Dataset, stage: Stage, name: str) -> LabelledSet:

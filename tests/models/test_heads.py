@@ -40,7 +40,7 @@ def test_training_the_readout_leaves_the_backbone_as_it_was(
 ) -> None:
     model = make_model()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    parameters = set_trainable(model, "readout")
+    parameters = set_trainable(model, "readout", model.heads)
     optimizer = torch.optim.AdamW(parameters, lr=0.1, weight_decay=0.1)
     for _ in range(3):
         energy, forces = energy_and_forces(model, batch, create_graph=True)
@@ -56,8 +56,8 @@ def test_training_the_readout_leaves_the_backbone_as_it_was(
 def test_all_is_trainable_again_after_readout(make_model: MakeModel) -> None:
     """A kept network serves stages of either kind in turn."""
     model = make_model()
-    few = set_trainable(model, "readout")
-    everything = set_trainable(model, "all")
+    few = set_trainable(model, "readout", model.heads)
+    everything = set_trainable(model, "all", model.heads)
     assert sum(p.numel() for p in few) == sum(p.numel() for p in model.readouts.parameters())
     assert sum(p.numel() for p in everything) == sum(p.numel() for p in model.parameters())
     assert all(p.requires_grad for p in model.parameters())

@@ -34,6 +34,7 @@ def stage(
         n_validation=8,
         forces=forces,
         weight=1.0,
+        sampling_ratio=None,
         inherit=None,
         digest="00",
     )
@@ -47,6 +48,7 @@ def stage(
         split="random",
         model=model,
         heads={"dft": head},
+        kept=(),
         lineage=(),
         trainable="all",
         hyperparameters=Hyperparameters(learning_rate=0.01, max_steps=steps, batch_size=batch),

@@ -1,6 +1,5 @@
 """Kills, races and damaged files lose nothing that was published whole."""
 
-import multiprocessing
 import os
 import shutil
 import signal
@@ -101,27 +100,25 @@ def test_a_killed_holder_of_the_lock_blocks_nobody(
     assert store.compact() == 1
 
 
-def _publish_and_compact(path: Path, worker: int, n: int) -> None:
-    store = Store(path)
-    for i in range(n):
-        shared = {"attempt": 0, "status": "finished", "purpose": "science", "steps": i}
-        store.publish({"stage_id": f"own-{worker}-{i}"} | shared)
-        store.publish({"stage_id": f"shared-{i}", "seed": worker} | shared)
-        if i % 5 == worker:
-            store.compact()
+PUBLISH_AND_COMPACT = """
+import sys
+from mfscale.results import Store
+store, worker = Store(sys.argv[1]), int(sys.argv[2])
+for i in range(15):
+    shared = {"attempt": 0, "status": "finished", "purpose": "science", "steps": i}
+    store.publish({"stage_id": f"own-{worker}-{i}"} | shared)
+    store.publish({"stage_id": f"shared-{i}", "seed": worker} | shared)
+    if i % 5 == worker:
+        store.compact()
+"""
 
 
 def test_workers_that_publish_and_compact_at_once_lose_nothing(store: Store) -> None:
-    context = multiprocessing.get_context("spawn")
     workers = [
-        context.Process(target=_publish_and_compact, args=(store.path, worker, 15))
+        subprocess.Popen([sys.executable, "-c", PUBLISH_AND_COMPACT, str(store.path), str(worker)])
         for worker in range(3)
     ]
-    for process in workers:
-        process.start()
-    for process in workers:
-        process.join()
-        assert process.exitcode == 0
+    assert [process.wait() for process in workers] == [0, 0, 0]
     expected = {f"shared-{i}" for i in range(15)}
     expected |= {f"own-{worker}-{i}" for worker in range(3) for i in range(15)}
     assert set(store.statuses()) == expected

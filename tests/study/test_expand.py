@@ -176,7 +176,8 @@ def test_a_head_may_have_a_name_of_its_own(graph_of: GraphOf) -> None:
 
 
 @pytest.mark.parametrize(
-    ("inherit", "expected"), [("", "dft"), (", inherit: dft", "dft"), (", inherit: fresh", None)]
+    ("inherit", "expected"),
+    [("}", "dft"), (", inherit: dft}", "dft"), (", inherit: fresh}, dft: drop", None)],
 )
 def test_a_head_starts_from_the_parents_unless_fresh(
     graph_of: GraphOf, inherit: str, expected: str | None
@@ -186,7 +187,7 @@ def test_a_head_starts_from_the_parents_unless_fresh(
 strategies:
   finetune:
     - heads: {{dft: {{subset: b, size: 100, validation: 8}}}}
-    - heads: {{cc: {{subset: a, size: 20, validation: 8{inherit}}}}}
+    - heads: {{cc: {{subset: a, size: 20, validation: 8{inherit}}}
 """
     )
     _, child = graph.stages.values()
@@ -239,11 +240,12 @@ strategies:
     - heads: {dft: {subset: b, size: 200}}
     - heads: {cc: {subset: a, size: 50}}
 """
-MULTIHEAD = """
+TWO_HEADED = """
+name: two-headed
+dataset: chno3
+strategies:
   multihead:
     - heads: {dft: {subset: b, size: 400, weight: 1}, cc: {subset: a, size: 50, weight: 1}}
-"""
-REPLAY = """
   replay:
     - heads: {dft: {subset: b, size: 400}}
     - heads: {cc: {subset: a, size: 50}, dft: {subset: b, size: 100, weight: 0.1}}
@@ -271,13 +273,62 @@ def test_the_syntax_tour_on_real_labels(real: Catalogue) -> None:
     )
 
 
+def test_replay_trains_an_old_head_beside_the_new_one(real: Catalogue) -> None:
+    _, _, replay = expand(parse_study(TWO_HEADED, source="tour.yaml"), real).stages.values()
+    assert {name: head.inherit for name, head in replay.heads.items()} == {
+        "cc": "dft",
+        "dft": "dft",
+    }
+    assert replay.heads["dft"].weight == 0.1
+
+
+def test_the_order_of_heads_in_the_file_does_not_matter(graph_of: GraphOf) -> None:
+    dft = "dft: {subset: b, size: 20, validation: 8}"
+    one, other = (only(graph_of(one_step(heads))) for heads in (f"{CC}, {dft}", f"{dft}, {CC}"))
+    assert one == other
+    assert list(one.heads) == ["cc", "dft"]
+
+
+PRETRAINED = """
+strategies:
+  s:
+    - heads:
+        dft: {subset: b, size: 100, validation: 8}
+        xtb: {subset: b, size: 100, validation: 8}
+    - heads: {cc: {subset: a, size: 20, validation: 8, inherit: dft}, FATES}
+"""
+
+
 @pytest.mark.parametrize(
-    ("more", "place"), [(MULTIHEAD, "multihead[0].heads"), (REPLAY, "replay[1].heads")]
+    ("fates", "kept"),
+    [
+        ("xtb: keep", ("xtb",)),
+        ("xtb: drop", ()),
+        ("xtb: keep, dft: keep", ("dft", "xtb")),
+        ("xtb: drop, dft: drop", ()),
+    ],
 )
-def test_several_heads_end_in_one_clear_message(real: Catalogue, more: str, place: str) -> None:
-    with pytest.raises(StudyError, match="2 heads in one step") as caught:
-        expand(parse_study(TOUR + more, source="tour.yaml"), real)
-    assert str(caught.value).startswith(f"tour.yaml: strategies.{place}: ")
+def test_a_head_that_does_not_learn_is_kept_or_dropped(
+    graph_of: GraphOf, fates: str, kept: tuple[str, ...]
+) -> None:
+    _, child = graph_of(PRETRAINED.replace("FATES", fates)).stages.values()
+    assert child.kept == kept
+    assert child.carried == ("cc", *kept)
+
+
+def test_what_is_kept_makes_another_stage(graph_of: GraphOf) -> None:
+    graph = graph_of(PRETRAINED.replace("FATES", "xtb: [keep, drop]"))
+    assert len(graph.stages) == 3
+
+
+def test_a_kept_head_can_be_handed_on_later(graph_of: GraphOf) -> None:
+    text = PRETRAINED.replace("FATES", "xtb: keep") + (
+        "    - heads: {cc: keep, xtb: drop, best: {method: cc, subset: a, size: 20, validation: 8, "
+        "inherit: xtb}}\n"
+    )
+    *_, last = graph_of(text).stages.values()
+    assert last.heads["best"].inherit == "xtb"
+    assert last.kept == ("cc",)
 
 
 @pytest.mark.parametrize(

@@ -42,10 +42,12 @@ BASE: dict[str, Any] = {
             n_validation=8,
             forces=False,
             weight=1.0,
+            sampling_ratio=None,
             inherit=None,
             digest="00ff",
         )
     },
+    "kept": (),
     "trainable": "all",
     "hyperparameters": Hyperparameters(learning_rate=0.01),
     "seed": 0,
@@ -67,7 +69,7 @@ def test_the_encoding_has_not_changed_by_accident() -> None:
     from now on, raise RECIPE; should a field of a stage be new or gone, that is a change of
     encoding: either way do it knowingly, say so in the CHANGELOG, and write the new id here.
     """
-    assert identity(**BASE) == "3c4da4d70087f306"
+    assert identity(**BASE) == "a8f64348516f89d7"
 
 
 @pytest.mark.parametrize(
@@ -82,6 +84,7 @@ def test_the_encoding_has_not_changed_by_accident() -> None:
         with_head(inherit="dft"),
         {"heads": {"best": BASE["heads"]["cc"]}},
         {"heads": {**BASE["heads"], "dft": BASE["heads"]["cc"]}},
+        {"kept": ("dft",)},
         with_model(architecture="mace"),
         with_model(dtype="float64"),
         with_model(cutoff_a=4.5),
@@ -136,7 +139,7 @@ def test_defaults_belong_to_the_recipe() -> None:
 
     Hence a default that changes makes old ids mean new work: raise RECIPE when this must change.
     """
-    assert RECIPE == 1
+    assert RECIPE == 2
     assert Hyperparameters().model_dump() == {
         "learning_rate": None,
         "schedule": "cosine",
@@ -170,6 +173,16 @@ def test_defaults_belong_to_the_recipe() -> None:
 def test_names_and_order_do_not_count(change: dict[str, Any]) -> None:
     # Labels enter by their content, which subset, size and validation shape already.
     assert identity(**{**BASE, **change}) == identity(**BASE)
+
+
+def test_sampling_ratios_count_where_there_are_several_heads() -> None:
+    head = BASE["heads"]["cc"]
+    drawn = head.model_copy(update={"sampling_ratio": 2.0})
+    assert identity(**{**BASE, "heads": {"cc": drawn}}) == identity(**BASE)
+    two = {**BASE, "heads": {"cc": head, "dft": head}}
+    shared = {**BASE, "heads": {"cc": drawn, "dft": drawn}}
+    uneven = {**BASE, "heads": {"cc": drawn, "dft": drawn.model_copy(update={"sampling_ratio": 1})}}
+    assert len({identity(**case) for case in (two, shared, uneven)}) == 3
 
 
 TEXT = """
@@ -226,7 +239,7 @@ def test_the_same_work_written_differently_is_the_same_stage(
         ("size: 100", "size: 101", 0),
         ("weight: 1.0,", "forces: false,", 0),
         ("size: 20", "size: 21", 1),
-        ("subset: a, size: 20", "inherit: fresh, subset: a, size: 20", 1),
+        ("{cc: {subset: a", "{dft: drop, cc: {inherit: fresh, subset: a", 1),
         ("size: 20, validation: 8", "size: 20, validation: 9", 1),
     ],
 )

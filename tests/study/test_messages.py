@@ -200,9 +200,32 @@ WRONG: dict[str, tuple[str, list[str]]] = {
         steps(STEP, "{heads: {cc: {subset: a, size: 20, validation: 8, inherit: dft}}}"),
         ["strategies.s[1].heads.cc.inherit", "no head 'dft'", "known: cc, fresh"],
     ),
-    "several heads": (
-        head("cc: {subset: a, size: 20}, dft: {subset: b, size: 20}"),
-        ["strategies.s[0].heads: 2 heads", "a step of its own"],
+    "a head passed over": (
+        steps(STEP, "{heads: {cc: {subset: a, size: 20, validation: 8, inherit: fresh}, x: keep}}"),
+        ["strategies.s[1].heads.x: cannot keep a head that is not there; known: cc"],
+    ),
+    "a head dropped in silence": (
+        steps(STEP, "{heads: {dft: {subset: b, size: 20, validation: 8, inherit: fresh}}}"),
+        ["strategies.s[1].heads: the step before also has head 'cc'", "'cc: keep'", "'cc: drop'"],
+    ),
+    "keep at a root": (
+        head("cc: {subset: a, size: 20, validation: 8}, dft: keep"),
+        ["strategies.s[0].heads.dft: cannot keep", "no step before this one"],
+    ),
+    "a fate that is none": (
+        head("cc: {subset: a, size: 20, validation: 8}, dft: kept"),
+        ["strategies.s[0].heads.dft: must be 'keep' or 'drop', got 'kept'"],
+    ),
+    "nothing learns": (
+        steps(STEP, "{heads: {cc: keep}}"),
+        ["strategies.s[1].heads: no head learns", "labelled set"],
+    ),
+    "half the sampling ratios": (
+        head(
+            "cc: {subset: a, size: 5, validation: 8, sampling_ratio: 1}, "
+            "dft: {subset: b, size: 5, validation: 8}"
+        ),
+        ["strategies.s[0].heads.dft.sampling_ratio: is missing", "every head a ratio"],
     ),
     # axes
     "empty list": (GOOD + "seed: []", ["seed: the list is empty", "at least one value"]),

@@ -106,8 +106,20 @@ def drop_offset(header: dict[str, Any], _: object) -> None:
     del header["heads"]["cc"]["offsets_ev"]["N"]
 
 
+def test_a_potential_of_the_first_format_is_read(saved: Path) -> None:
+    """It had one energy scale for all heads."""
+
+    def age(header: dict[str, Any], _: object) -> None:
+        header["format"] = 1
+        header["energy_scale_ev"] = header["heads"]["cc"].pop("energy_scale_ev")
+
+    before = load_potential(saved)[0].heads["cc"]
+    rewrite(saved, age)
+    assert load_potential(saved)[0].heads["cc"].energy_scale_ev == before.energy_scale_ev
+
+
 CHANGES: dict[str, tuple[Change, str]] = {
-    "newer": (lambda h, _: h.update(format=2), r"newer mfscale \(format 2.*upgrade"),
+    "newer": (lambda h, _: h.update(format=3), r"newer mfscale \(format 3.*upgrade"),
     "odd format": (lambda h, _: h.update(format="2"), "names no format"),
     "progress": (lambda h, _: h.update(kind="progress"), "holds no potential"),
     "no heads": (lambda h, _: h.pop("heads"), "not a potential this version can use"),

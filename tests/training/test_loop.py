@@ -44,6 +44,7 @@ def batch(step: int) -> Batch:
         keys.N_ATOMS: torch.tensor([3, 3]),
         keys.HEAD: torch.zeros(2, dtype=torch.int64),
         keys.WEIGHT: torch.ones(2),
+        keys.SCALE: torch.ones(2),
         keys.ENERGY: torch.from_numpy(rng.normal(0, 0.3, 2)).float(),
         keys.FORCES: torch.from_numpy(rng.normal(0, 1, (6, 3))).float(),
     }
@@ -86,9 +87,8 @@ def trainer(
 
     return Trainer(
         model,
-        set_trainable(model, trainable),
+        set_trainable(model, trainable, model.heads),
         settings,
-        energy_scale_ev=1.0,
         forces=True,
         batch=labelled,
         n_samples=8,
