@@ -30,8 +30,11 @@ $(VENV)/python: constraints.txt
 	$(BIN)/pip install --quiet pip torch
 	touch $@
 
+# MACE without its dependencies: it asks for an older e3nn than NequIP, and computes the same with
+# NequIP's (tests/models/test_mace_reference.py).
 $(VENV)/installed: $(VENV)/python pyproject.toml
-	$(BIN)/pip install --quiet --editable .
+	$(BIN)/pip install --quiet --editable . torch-ema
+	$(BIN)/pip install --quiet --no-deps mace-torch
 	touch $@
 
 $(VENV)/installed-test: $(VENV)/installed

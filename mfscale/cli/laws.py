@@ -148,6 +148,7 @@ def plot(
             x=question.x,
             y=question.y,
             group=list(question.group),
+            panel="architecture" if "architecture" in question.group else None,
         )
         written += save(figure, out / names[question.law])
     if json:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _AXES_HEIGHT_IN, _TOP_IN, _BOTTOM_IN, _LEFT_IN, _RIGHT_IN = 2.3, 0.08, 0.45, 0.55, 0.1
+_PANEL_IN, _GAP_IN = 2.1, 0.12  # width of one of several panels, and what is left free of it
 _BEYOND = 10**0.12  # the factor by which a law is drawn, dashed, beyond its data
 _MARGIN = 10**0.03
 
@@ -36,6 +37,7 @@ def error_against_labels(
     x: str,
     y: str,
     group: Sequence[str] | str = "pretraining",
+    panel: str | None = None,
     x_label: str | None = None,
     y_label: str | None = None,
 ) -> "Figure":
@@ -47,6 +49,8 @@ def error_against_labels(
         The table, and the ``power`` laws fitted to it by group.
     x, y, group
         Columns: labels, error, pre-training (and whatever else parts the groups).
+    panel
+        One of the columns of `group`: each of its values gets a panel of its own.
     x_label, y_label
         Instead of the names that the columns suggest.
 
@@ -65,7 +69,7 @@ def error_against_labels(
     ReportError
         If there is nothing to draw, or the fits are of another law, table or columns.
     """
-    laws = drawn_laws(frame, fits, "power", x, y, _columns(group))
+    laws = drawn_laws(frame, fits, "power", x, y, _columns(group), panel)
     return _figure(laws, "exponent", "exponent β", x_label, y_label)
 
 
@@ -76,6 +80,7 @@ def fine_tuned_against_pretrained(
     x: str,
     y: str,
     group: Sequence[str] | str = "cc_size",
+    panel: str | None = None,
     x_label: str | None = None,
     y_label: str | None = None,
 ) -> "Figure":
@@ -83,7 +88,7 @@ def fine_tuned_against_pretrained(
 
     Like `error_against_labels`, but for laws of the kind ``line``.
     """
-    laws = drawn_laws(frame, fits, "line", x, y, _columns(group))
+    laws = drawn_laws(frame, fits, "line", x, y, _columns(group), panel)
     return _figure(laws, "slope", "slope b", x_label, y_label)
 
 
@@ -99,28 +104,42 @@ def _figure(
     import matplotlib as mpl  # noqa: PLC0415 - half a second to import; drawing alone needs it
     from matplotlib.figure import Figure  # noqa: PLC0415 - as above
 
+    panels = list(dict.fromkeys(law.panel for law in laws))
     with mpl.rc_context(SETTINGS):
         panel_in = panel_height_in(laws)
         height = _TOP_IN + _AXES_HEIGHT_IN + _BOTTOM_IN + panel_in
-        figure = Figure(figsize=(WIDTH_IN, height))
-        axes = figure.add_axes(
-            (
-                _LEFT_IN / WIDTH_IN,
-                (panel_in + _BOTTOM_IN) / height,
-                1 - (_LEFT_IN + _RIGHT_IN) / WIDTH_IN,
-                _AXES_HEIGHT_IN / height,
+        width = WIDTH_IN if len(panels) == 1 else _LEFT_IN + _RIGHT_IN + len(panels) * _PANEL_IN
+        figure = Figure(figsize=(width, height))
+        room = (width - _LEFT_IN - _RIGHT_IN + _GAP_IN) / len(panels)
+        for i, value in enumerate(panels):
+            axes = figure.add_axes(
+                (
+                    (_LEFT_IN + i * room) / width,
+                    (panel_in + _BOTTOM_IN) / height,
+                    (room - _GAP_IN) / width,
+                    _AXES_HEIGHT_IN / height,
+                )
             )
-        )
-        axes.set(xscale="log", yscale="log")
-        for law in laws:
-            _draw_runs(axes, law)
-            if law.fit.determined:
-                _draw_law(axes, law, alone=len(laws) == 1)
-        _set_limits(axes, laws)
-        axes.set_xlabel(x_label or column_label(laws[0].fit.x), labelpad=2)
-        axes.set_ylabel(y_label or column_label(laws[0].fit.y), labelpad=2)
+            inside = [law for law in laws if law.panel == value]
+            _draw_laws(axes, inside, alone=len(laws) == 1)
+            axes.set_xlabel(x_label or column_label(laws[0].fit.x), labelpad=2)
+            if value is not None:
+                axes.text(0.97, 0.97, str(value), transform=axes.transAxes, ha="right", va="top")
+        every = figure.axes
+        every[0].set_ylabel(y_label or column_label(laws[0].fit.y), labelpad=2)
+        _set_limits(every, laws)
+        for axes in every[1:]:
+            axes.yaxis.set_tick_params(labelleft=False)
         draw_panel(figure, panel_in, laws, parameter, heading)
     return figure
+
+
+def _draw_laws(axes: "Axes", laws: Sequence[DrawnLaw], *, alone: bool) -> None:
+    axes.set(xscale="log", yscale="log")
+    for law in laws:
+        _draw_runs(axes, law)
+        if law.fit.determined:
+            _draw_law(axes, law, alone=alone)
 
 
 def _draw_runs(axes: "Axes", law: DrawnLaw) -> None:
@@ -163,19 +182,20 @@ def _draw_law(axes: "Axes", law: DrawnLaw, *, alone: bool) -> None:
         )
 
 
-def _set_limits(axes: "Axes", laws: Sequence[DrawnLaw]) -> None:
+def _set_limits(every: "Sequence[Axes]", laws: Sequence[DrawnLaw]) -> None:
     """Limits from the runs and lines alone, so that a wide band cannot squeeze them."""
     x = np.concatenate([law.x for law in laws])
-    lines = [np.asarray(line.get_ydata(), dtype=float) for line in axes.get_lines()]
+    lines = [np.asarray(line.get_ydata(), float) for axes in every for line in axes.get_lines()]
     y = np.concatenate([*(law.y for law in laws), *lines])
     room = max(float(y.max() / y.min()) ** 0.06, 1.05)
-    axes.set_xlim(x.min() / _BEYOND / _MARGIN, x.max() * _BEYOND * _MARGIN)
-    axes.set_ylim(y.min() / room, y.max() * room)
-    for axis, limits, ticks in (
-        (axes.xaxis, axes.get_xlim(), sizes_as_ticks(x.tolist())),
-        (axes.yaxis, axes.get_ylim(), None),
-    ):
-        major = ticks or log_ticks(*limits)
-        minor = [tick for tick in minor_log_ticks(*limits) if not np.isclose(tick, major).any()]
-        axis.set_ticks(major, tick_labels(major))
-        axis.set_ticks(minor, [""] * len(minor), minor=True)
+    for axes in every:
+        axes.set_xlim(x.min() / _BEYOND / _MARGIN, x.max() * _BEYOND * _MARGIN)
+        axes.set_ylim(y.min() / room, y.max() * room)
+        for axis, limits, ticks in (
+            (axes.xaxis, axes.get_xlim(), sizes_as_ticks(x.tolist())),
+            (axes.yaxis, axes.get_ylim(), None),
+        ):
+            major = ticks or log_ticks(*limits)
+            minor = [tick for tick in minor_log_ticks(*limits) if not np.isclose(tick, major).any()]
+            axis.set_ticks(major, tick_labels(major))
+            axis.set_ticks(minor, [""] * len(minor), minor=True)

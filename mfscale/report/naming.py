@@ -2,12 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mfscale.scaling import Scalar
 
 _METHODS = {"xtb": "xTB", "dft": "DFT", "cc": "CC"}
 _UNITS = {"mev": "meV", "mev_per_atom": "meV/atom", "mev_per_a": "meV/Å"}
+_BESIDE = "_beside"
 _LABELS_COLUMNS = ("pretraining", "pretraining_kind", "labels")
 _NAMES = {
     "root_id": "pre-trained checkpoint",
@@ -34,6 +35,8 @@ def column_label(column: str) -> str:
     """A column as people say it, with its unit; an unknown column keeps its name."""
     if column in _NAMES:
         return _NAMES[column]
+    if column.endswith(_BESIDE):
+        return "trained with"
     if size := _SIZE.fullmatch(column):
         use = "pre-training" if size["parent"] else "training"
         return f"{_method(size['method'])} {use} labels"
@@ -66,16 +69,42 @@ def group_names(column: str, values: Sequence[Scalar]) -> list[str]:
     ]
 
 
+def names_of_groups(groups: Sequence[Mapping[str, Scalar]]) -> list[str]:
+    """Groups, given by the same columns, as people say them: the names of their values, joined."""
+    if not groups[0]:
+        return ["all runs"] * len(groups)
+    named = [group_names(column, [group[column] for group in groups]) for column in groups[0]]
+    return [
+        ", ".join(filter(None, names)) if is_direct(group) else _indirect(names)
+        for group, names in zip(groups, zip(*named, strict=True), strict=True)
+    ]
+
+
+def _indirect(names: Sequence[str]) -> str:
+    """What is not trained on its target's labels alone is not called direct."""
+    return ", ".join(filter(None, names)).replace("none (direct)", "none")
+
+
+def is_direct(group: Mapping[str, Scalar]) -> bool:
+    """Whether nothing but the target's own labels was ever learned."""
+    beside = [value for column, value in group.items() if column.endswith(_BESIDE)]
+    return group.get("pretraining") == "none" and all(value == "none" for value in beside)
+
+
 def _group_name(column: str, value: Scalar, *, full: bool) -> str:
     if value is None:
         return "missing"
     if isinstance(value, float) and value.is_integer():
         value = int(value)
+    if column.endswith(_BESIDE):
+        return "" if value == "none" else f"with {_labels(str(value), full=full)}"
     if column not in _LABELS_COLUMNS:
         return str(value)
-    if value == "none":
-        return "none (direct)"
-    return _LABELLED_SET.sub(lambda found: _labelled_set(found, full=full), str(value)).replace(
+    return "none (direct)" if value == "none" else _labels(str(value), full=full)
+
+
+def _labels(text: str, *, full: bool) -> str:
+    return _LABELLED_SET.sub(lambda found: _labelled_set(found, full=full), text).replace(
         " > ", " → "
     )
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from mfscale.report.naming import column_label
 from mfscale.report.selection import WIDEST_BAND, DrawnLaw
-from mfscale.report.style import WIDTH_IN
 from mfscale.scaling import Parameter, format_interval, format_number, format_percent
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def draw_panel(
 ) -> None:
     """Draw the panel into the lowest `height_in` inches; `heading` titles the `parameter`."""
     axes = figure.add_axes((0, 0, 1, height_in / figure.get_figheight()))
-    axes.set(xlim=(0, WIDTH_IN), ylim=(0, height_in))
+    axes.set(xlim=(0, figure.get_figwidth()), ylim=(0, height_in))
     axes.set_axis_off()
     y = height_in - _ROW_IN / 2
     level = format_percent(laws[0].fit.level)

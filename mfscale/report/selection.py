@@ -8,16 +8,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mfscale.report.errors import ReportError
-from mfscale.report.naming import group_names
+from mfscale.report.naming import is_direct, names_of_groups
 from mfscale.report.style import MARKERS, NEUTRAL, ordered_colours
-from mfscale.scaling import Fit
+from mfscale.scaling import Fit, Scalar
 
 WIDEST_BAND = 4  # highest over lowest, at the ends of the data
 
 
 @dataclass(frozen=True)
 class DrawnLaw:
-    """A fit and how it is shown; x and y are the rows that it rests on, shapes ``(n,)``."""
+    """A fit and how it is shown; x and y are the rows that it rests on, shapes ``(n,)``.
+
+    `panel` is the value that chooses the panel; None where there is one panel.
+    """
 
     fit: Fit
     name: str
@@ -25,6 +28,7 @@ class DrawnLaw:
     y: NDArray[np.float64]
     colour: str
     marker: str
+    panel: Scalar = None
 
     def has_interval(self) -> bool:
         """Whether anything is known of how sure the law is."""
@@ -39,11 +43,18 @@ class DrawnLaw:
 
 
 def drawn_laws(
-    frame: pd.DataFrame, fits: Sequence[Fit], law: str, x: str, y: str, group: Sequence[str]
+    frame: pd.DataFrame,
+    fits: Sequence[Fit],
+    law: str,
+    x: str,
+    y: str,
+    group: Sequence[str],
+    panel: str | None = None,
 ) -> list[DrawnLaw]:
     """Check that `fits` belong to `frame`, and choose names and looks.
 
-    The groups without pre-training come first; one such group alone is grey, outside the order.
+    Groups that differ in `panel` alone look alike. Those without pre-training come first; one such
+    look alone is grey, outside the order.
 
     Raises
     ------
@@ -60,22 +71,30 @@ def drawn_laws(
     for column in {x, y, *group, *(fit.cluster for fit in fits if fit.cluster)}:
         if column not in frame.columns:
             raise ReportError(f"the table has no column {column!r}; draw the table that was fitted")
-    ordered = sorted(fits, key=lambda fit: not _is_direct(fit))
-    references = sum(map(_is_direct, ordered))
-    references = references if references == 1 else 0
-    colours = [NEUTRAL] * references + ordered_colours(len(ordered) - references)
+    ordered = sorted(fits, key=lambda fit: not is_direct(fit.group))
+    kinds = list(dict.fromkeys(_kind(fit, panel) for fit in ordered))
+    direct = {_kind(fit, panel) for fit in ordered if is_direct(fit.group)}
+    references = 1 if len(direct) == 1 else 0
+    colours = [NEUTRAL] * references + ordered_colours(len(kinds) - references)
+    looks = {
+        kind: (colour, MARKERS[i % len(MARKERS)])
+        for i, (kind, colour) in enumerate(zip(kinds, colours, strict=True))
+    }
+    names = names_of_groups([fit.group for fit in ordered])
     return [
-        DrawnLaw(fit, name, *_points(frame, fit), colour, MARKERS[i % len(MARKERS)])
-        for i, (fit, name, colour) in enumerate(zip(ordered, _names(ordered), colours, strict=True))
+        DrawnLaw(
+            fit,
+            name,
+            *_points(frame, fit),
+            *looks[_kind(fit, panel)],
+            panel=fit.group[panel] if panel else None,
+        )
+        for fit, name in zip(ordered, names, strict=True)
     ]
 
 
-def _names(fits: Sequence[Fit]) -> list[str]:
-    columns = list(fits[0].group)
-    if not columns:
-        return ["all runs"] * len(fits)
-    named = [group_names(column, [fit.group[column] for fit in fits]) for column in columns]
-    return [", ".join(names) for names in zip(*named, strict=True)]
+def _kind(fit: Fit, panel: str | None) -> tuple[Scalar, ...]:
+    return tuple(value for column, value in fit.group.items() if column != panel)
 
 
 def _points(frame: pd.DataFrame, fit: Fit) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -94,10 +113,6 @@ def _points(frame: pd.DataFrame, fit: Fit) -> tuple[NDArray[np.float64], NDArray
             f"{int(usable.sum())} of them; draw the table that was fitted"
         )
     return x[usable], y[usable]
-
-
-def _is_direct(fit: Fit) -> bool:
-    return fit.group.get("pretraining") == "none"
 
 
 def _words(law: str, x: str, y: str, group: list[str]) -> str:
