@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 POWER, LINE = "power", "line"
 VARIANTS = ("dataset", "split", "recipe", "architecture", "size", "dtype", "cutoff_a", "trainable")
-"""Columns that, with the hyperparameters, part a group wherever they differ within it."""
+"""Columns that, with the settings, part a group wherever they differ within it."""
+_SETTING = ("hp_", "parent_hp_")
+_OF_HEAD = ("_weight", "_sampling_ratio")
 
 
 @dataclass(frozen=True)
@@ -88,16 +90,12 @@ def of_store(frame: "pd.DataFrame", law: str, target: str) -> Question:
             f"no finished stage has both {x!r} and {y!r}, which the {law} law of head {target!r} "
             "relates; run a study with such stages, or name another --target or --law"
         )
-    own = [f"{target}_beside", f"{target}_weight", f"{target}_sampling_ratio"]
     rows["pretraining_kind"] = rows["pretraining"].str.replace(r":\d+", "", regex=True)
     lead = ["pretraining"] if law == POWER else [f"{target}_size"]
-    settings = [c for c in map(str, rows.columns) if c.startswith(("hp_", "parent_hp_"))]
-    candidates = [
-        *VARIANTS,
-        *filter(rows.__contains__, own),
-        *settings,
-        *(["pretraining_kind"] if law == LINE else []),
-    ]
+    beside = f"{target}_beside"
+    lead += [beside] if rows[beside].nunique() > 1 else []
+    settings = [c for c in map(str, rows.columns) if c.startswith(_SETTING) or c.endswith(_OF_HEAD)]
+    candidates = [*VARIANTS, *settings, *(["pretraining_kind"] if law == LINE else [])]
     within = rows.groupby(lead, dropna=False)[candidates].nunique(dropna=False)
     varying = [c for c in candidates if (within[c] > 1).any()]
     return Question(law, rows, x, y, (*lead, *varying), "root_id", of_store=True)
