@@ -91,8 +91,10 @@ def finetuned(pretrained: Row) -> Row:
         "seed": 0,
         "heads": [
             {"name": "cc", "n_validation": 10, "weight": 1.0} | cc,
-            {"name": "dft", "n_validation": 40, "weight": 0.1} | dft,
+            {"name": "dft", "n_validation": 40, "weight": 0.1, "sampling_ratio": 2.0} | dft,
         ],
+        "kept_heads": [{"name": "old", "method": "xtb"}],
+        "scales": [{"head": "cc", "energy_scale_ev": 0.25}, {"head": "old", "energy_scale_ev": 2}],
         "lineage": [
             *lineage,
             {"step": 1, "stage_id": "bb22", "head": "cc"} | cc,
@@ -104,6 +106,8 @@ def finetuned(pretrained: Row) -> Row:
             *evaluations("cc", "dft", "t", 20),
             *evaluations("cc", "cc", "a/validation", 30),
             *evaluations("dft", "dft", "b/validation", 60),
+            *evaluations("old", "xtb", "t", 80),
+            *evaluations("old", "cc", "t", 90),
         ],
     }
 
