@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from mfscale.data import Dataset, Graphs, LabelledSet, neighbour_graphs, open_dataset
-from mfscale.models.headed import set_trainable
+from mfscale.data import Dataset, Graphs, LabelledSet, keys, neighbour_graphs, open_dataset
+from mfscale.models.headed import Batch, set_trainable
 from mfscale.study import Stage
 from mfscale.training import provenance, row
 from mfscale.training.checkpoint import (
@@ -26,7 +26,7 @@ from mfscale.training.checkpoint import (
     save_progress,
 )
 from mfscale.training.errors import TrainingError
-from mfscale.training.evaluation import Evaluation, Evaluator, Moment, StructureError
+from mfscale.training.evaluation import CHUNK, Evaluation, Evaluator, Moment, StructureError
 from mfscale.training.initial import child_potential, root_potential
 from mfscale.training.loop import CurvePoint, Outcome, Trainer, Validation
 from mfscale.training.loss import loss
@@ -145,7 +145,7 @@ class _Run:
             forces=training.forces_ev_a is not None,
             batch=lambda step: training.batch(order(step)),
             n_samples=order.n_samples,
-            validate=lambda: self._validate(validation),
+            validate=self._scorer(validation),
         )
         path = self.folder / PROGRESS
         return trainer.run(
@@ -209,20 +209,29 @@ class _Run:
         }
         return make_samples(self.dataset, self.graphs, self.potential, heads, self.device)
 
-    def _validate(self, samples: Samples) -> Validation:
-        batch = samples.batch(np.arange(len(samples)))
-        forces_too = samples.forces_ev_a is not None
-        with torch.set_grad_enabled(forces_too):
-            energy, forces = in_ev(
-                self.potential.network, batch, forces=forces_too, create_graph=False
-            )
-        energy = energy.detach()
-        value = float(loss(energy, forces, batch, self.stage.hyperparameters))
-        miss = (energy - batch["energy"]).abs().mean()
-        force_miss = (
-            None if forces is None else float(1e3 * (forces - batch["forces"]).abs().nanmean())
+    def _scorer(self, samples: Samples) -> Callable[[], Validation]:
+        """What scores the network as it stands on `samples`, whose batches are made once."""
+        every = np.arange(len(samples))
+        whole = samples.batch(every)
+        parts = [whole]
+        if len(samples) > CHUNK:
+            cuts = range(CHUNK, len(samples), CHUNK)
+            parts = [samples.batch(chosen) for chosen in np.split(every, cuts)]
+        forces = samples.forces_ev_a is not None
+        return lambda: self._validate(whole, parts, forces=forces)
+
+    def _validate(self, whole: Batch, parts: Sequence[Batch], *, forces: bool) -> Validation:
+        network = self.potential.network
+        with torch.set_grad_enabled(forces):
+            outputs = [in_ev(network, part, forces=forces, create_graph=False) for part in parts]
+        energy = torch.cat([e.detach() for e, _ in outputs])
+        force = torch.cat([f for _, f in outputs if f is not None]) if forces else None
+        value = float(loss(energy, force, whole, self.stage.hyperparameters))
+        miss = (energy - whole[keys.ENERGY]).abs().mean()
+        force_miss = None if force is None else (force - whole[keys.FORCES]).abs().nanmean()
+        return Validation(
+            value, float(1e3 * miss), None if force_miss is None else float(1e3 * force_miss)
         )
-        return Validation(value, float(1e3 * miss), force_miss)
 
 
 def _only(values: Sequence[float]) -> float | None:

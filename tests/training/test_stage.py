@@ -253,3 +253,19 @@ def test_a_parent_without_a_potential_is_named(few: Dataset, plan: Plan, run: Ru
     parent, child = plan(few, DFT, CC)
     with pytest.raises(TrainingError, match=parent.id):
         run(child)
+
+
+def test_validation_in_parts_is_validation_as_a_whole(
+    few: Dataset, plan: Plan, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Large validation sets do not fit a GPU at once."""
+    heads = {**DFT["heads"], **CC["heads"]}
+    (stage,) = plan(few, {"heads": heads})
+    whole = run(stage, folder="whole").curve
+    monkeypatch.setattr("mfscale.training.run.CHUNK", 7)
+    parts = run(stage, folder="parts").curve
+    for one, other in zip(whole, parts, strict=True):
+        assert other.validation_loss == pytest.approx(one.validation_loss, rel=1e-5)
+        assert other.validation_forces_mae_mev_per_a == pytest.approx(
+            one.validation_forces_mae_mev_per_a, rel=1e-5
+        )
