@@ -1,14 +1,18 @@
 """The ladder of sizes: what is built is what is listed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import pytest
 import torch
+from ase import Atoms
 
+from mfscale.data import keys
 from mfscale.models import LADDER
-from mfscale.models.headed import HeadedModel
+from mfscale.models.headed import Batch, HeadedModel, energy_and_forces
 
 MakeModel = Callable[..., HeadedModel]
+MakeBatch = Callable[[Sequence[Atoms]], Batch]
 
 
 SIZES = ("tiny", "small", "medium", "large", "xlarge")
@@ -28,6 +32,27 @@ def test_the_ladders_reach_from_ten_thousand_to_millions(architecture: str) -> N
     assert counts == sorted(set(counts))
     assert 5e3 < counts[0] < 2e4
     assert 1e6 < counts[-1] < 6e6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", SIZES)
+def test_each_size_learns_from_energies_and_forces(
+    make_model: MakeModel, make_batch: MakeBatch, chiral: Atoms, size: str
+) -> None:
+    """Steps towards the energy and forces of a spring on one molecule lower the loss."""
+    model = make_model(size, dtype=torch.float32, random_readouts=False)
+    batch = make_batch([chiral])
+    forces = 0.1 * (batch[keys.POSITIONS] - batch[keys.POSITIONS].mean(dim=0)).float()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(4):
+        energy, predicted = energy_and_forces(model, batch, create_graph=True)
+        loss = (energy - 0.5).square().sum() + (predicted + forces).square().sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert all(after < before for before, after in pairwise(losses))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
