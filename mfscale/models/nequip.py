@@ -3,17 +3,21 @@
 *Readout* means the final linear map from the scalars of the last interaction block to an atom's
 energy (``per_atom_energy_readout`` in NequIP); everything before it is the backbone. NequIP's own
 scale, shift, sum and force modules are left out: one implementation serves all architectures.
+
+Allegro is built within the same framework (`mfscale.models.allegro`) and shares the backbone.
 """
 
 import contextlib
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
 from nequip.data import AtomicDataDict
 from nequip.model import NequIPGNNModel
 from nequip.nn import ScalarMLP, SequentialGraphNetwork
 from nequip.nn.norm import AvgNumNeighborsNorm
+from nequip.utils import torch_default_dtype
 from nequip.utils.global_state import set_global_state
 from torch import Tensor, nn
 
@@ -21,18 +25,19 @@ from mfscale.data import keys
 from mfscale.models.headed import Backbone, Batch, HeadedModel
 from mfscale.models.ladder import Setting
 
-_READOUT = "per_atom_energy_readout"
+READOUT = "per_atom_energy_readout"
+"""What NequIP calls its readout; all before it is the backbone."""
 
 
 class NequipBackbone(Backbone):
-    """NequIP up to and including its last interaction block."""
+    """A model of NequIP's framework up to its readout."""
 
     def __init__(self, layers: SequentialGraphNetwork) -> None:
         super().__init__()
         self.layers = layers
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """NequIP's own dictionary, holding the last block's scalars (N, features)."""
+        """The framework's own dictionary, holding all that the last layer leaves to a readout."""
         features: dict[str, Tensor] = self.layers(
             {
                 AtomicDataDict.POSITIONS_KEY: batch[keys.POSITIONS],
@@ -45,7 +50,7 @@ class NequipBackbone(Backbone):
         return features
 
     def set_mean_neighbours(self, mean_neighbours: float) -> None:
-        """Divide sums over neighbours by √(mean neighbour number), as NequIP does."""
+        """Divide sums over neighbours by √(mean neighbour number), as the framework does."""
         for module in self.modules():
             if isinstance(module, AvgNumNeighborsNorm):
                 module.norm_const.fill_(mean_neighbours**-0.5)
@@ -85,30 +90,47 @@ def build(
     seed: int,
 ) -> HeadedModel:
     """Build a NequIP model with one readout per head."""
-    with _quiet():
-        set_global_state()
-        whole = NequIPGNNModel(
-            seed=seed,
-            model_dtype=str(dtype).removeprefix("torch."),
-            type_names=list(elements),
-            r_max=cutoff_a,
-            avg_num_neighbors=1.0,
-            do_derivatives=False,
-            **settings,
-        )
-        modules = dict(whole.model.func.named_children())
-        names = list(modules)
-        layers = SequentialGraphNetwork(
-            {name: modules[name] for name in names[: names.index(_READOUT)]}
-        )
-        readouts = {head: NequipReadout(layers).to(dtype) for head in heads}
-        return HeadedModel(NequipBackbone(layers), readouts)
+    of_package = arguments(settings, elements=elements, dtype=dtype, cutoff_a=cutoff_a, seed=seed)
+    with in_framework(dtype):
+        whole = NequIPGNNModel(avg_num_neighbors=1.0, do_derivatives=False, **of_package)
+        layers = layers_before(READOUT, whole.model.func)
+        return HeadedModel(NequipBackbone(layers), {head: NequipReadout(layers) for head in heads})
+
+
+def arguments(
+    settings: Mapping[str, Setting],
+    *,
+    elements: Sequence[str],
+    dtype: torch.dtype,
+    cutoff_a: float,
+    seed: int,
+) -> dict[str, Any]:
+    """What NequIP's own model is built from, apart from normalisation, units and forces."""
+    return {
+        **settings,
+        "seed": seed,
+        "model_dtype": str(dtype).removeprefix("torch."),
+        "type_names": list(elements),
+        "r_max": cutoff_a,
+    }
+
+
+def layers_before(readout: str, whole: SequentialGraphNetwork) -> SequentialGraphNetwork:
+    """The layers of a whole network of the framework up to the one called `readout`."""
+    modules = dict(whole.named_children())
+    names = list(modules)
+    return SequentialGraphNetwork({name: modules[name] for name in names[: names.index(readout)]})
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence advice about scales and shifts, which are ours to set, and about TorchScript."""
+def in_framework(dtype: torch.dtype) -> Iterator[None]:
+    """Build modules of `dtype`, constants included, without a word.
+
+    Silences advice about scales and shifts, which are ours to set, and about TorchScript.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Found `per_type_energy")
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch.jit")
-        yield
+        set_global_state()
+        with torch_default_dtype(dtype):
+            yield

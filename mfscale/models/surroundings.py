@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-_VARIABLES = ("PL_GLOBAL_SEED", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
-"""NequIP seeds through the first; MACE's import sets the second, which lets files run code."""
+_VARIABLES = ("PL_GLOBAL_SEED", "PL_SEED_WORKERS", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
+"""NequIP seeds through the first two; MACE's import sets the last, which lets files run code."""
 
 
 @contextlib.contextmanager
