@@ -38,6 +38,8 @@ def export(
     ] = None,
 ) -> None:
     """Write a stage's model to one file, which mfscale.load turns into an ASE calculator."""
+    if head and not native:
+        raise typer.BadParameter("--head goes with --native: other files hold all heads")
     from mfscale.results import Store
 
     opened = Store(store)
@@ -45,8 +47,6 @@ def export(
     from mfscale.models import NATIVE_SUFFIX
     from mfscale.training import POTENTIAL, TrainingError, load_potential
 
-    if head and not native:
-        raise typer.BadParameter("--head goes with --native: other files hold all heads")
     source = opened.checkpoint_dir(stage_id) / POTENTIAL
     if not source.exists():
         status = opened.statuses().get(stage_id)

@@ -1,8 +1,11 @@
 """A model out of the store: exported, loaded as a calculator, used as the README shows."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,3 +109,48 @@ def test_the_relaxation_in_the_readme_runs(
     names: dict[str, object] = {}
     exec(code, names)  # noqa: S102 - the README's own example
     assert names["atoms"].get_forces().shape == (3, 3)  # type: ignore[attr-defined]
+
+
+IN_NEQUIP = """
+import sys
+from ase.build import molecule
+from nequip.ase import NequIPCalculator
+atoms = molecule("CH3OH")
+atoms.calc = NequIPCalculator._from_saved_model(sys.argv[1], chemical_species_to_atom_type_map=True)
+print(float(atoms.get_potential_energy()))
+"""
+
+
+@pytest.mark.slow
+def test_a_native_file_gives_the_same_energy_in_its_own_package(
+    call: Call, store: Store, tmp_path: Path
+) -> None:
+    rows = store.frame()
+    stage = rows[(rows["step"] == 1) & (rows["cc_size"] == 16)]["stage_id"].iloc[0]
+    target = tmp_path / "model.nequip.zip"
+    call("export", stage, "--store", store.path, "--native", "--out", target)
+    answer = subprocess.run(
+        [sys.executable, "-c", IN_NEQUIP, str(target)], capture_output=True, text=True, check=True
+    )
+    atoms = molecule("CH3OH")
+    atoms.calc = mfscale.load(exported(call, store, tmp_path), head="cc")
+    assert float(answer.stdout) == pytest.approx(atoms.get_potential_energy(), abs=1e-5)
+
+
+def test_a_native_file_has_its_own_packages_suffix(
+    mfscale_here: Callable[..., Any], store: Store, tmp_path: Path
+) -> None:
+    stage = store.frame()["stage_id"].iloc[0]
+    chosen = ("export", stage, "--store", store.path, "--native", "--out")
+    answer = mfscale_here(*chosen, tmp_path / "model.zip")
+    assert answer.status == 2
+    assert ".nequip.zip" in answer.err
+    assert not (tmp_path / "model.zip").exists()
+
+
+def test_a_head_is_named_for_a_native_file_alone(
+    mfscale_here: Callable[..., Any], store: Store
+) -> None:
+    answer = mfscale_here("export", "x", "--store", store.path, "--head", "cc")
+    assert answer.status == 2
+    assert "--native" in answer.err
