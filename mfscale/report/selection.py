@@ -32,7 +32,7 @@ class DrawnLaw:
 
     def has_interval(self) -> bool:
         """Whether anything is known of how sure the law is."""
-        return self.fit.line.method != "undetermined"
+        return self.fit.has_interval
 
     def band_is_too_wide(self) -> bool:
         """Whether the band of the law would hide the others, as with three clusters it can."""

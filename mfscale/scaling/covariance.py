@@ -1,4 +1,4 @@
-"""How sure a fitted line is: the covariance of its height and slope, respecting clusters.
+"""How sure fitted coefficients are: their covariance, respecting clusters.
 
 Points of one cluster (fine-tunings that share a pre-trained checkpoint) are not independent. If
 every cluster has one point, the classical formulas hold. Otherwise the covariance is the
@@ -18,13 +18,14 @@ two clusters and 13% of three had an interval below half the classical one. Boun
 between such clusters, and the slope is known 2.2 times better than the bound admits.
 """
 
+from dataclasses import dataclass
 from math import nan
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-Vector = NDArray[np.float64]
+from mfscale.scaling.vectors import Indices, Vector
+
 Method = Literal[
     "classical", "cluster jackknife", "cluster jackknife, at least classical", "undetermined"
 ]
@@ -34,72 +35,118 @@ Method = Literal[
 FEW_CLUSTERS = 8
 FEWEST_CLUSTERS = 3  # two show their scatter in one difference, by chance often close to zero
 
-_SINGULAR = 1e10  # a condition number beyond this means: no slope without that cluster
+_SINGULAR = 1e10  # a condition number beyond this means: no estimate without that cluster
 
 
-def line_covariance(
-    design: Vector, y: Vector, clusters: NDArray[np.intp]
-) -> tuple[Vector, Method, int]:
-    """Find the covariance of the least-squares line, how it was found, and its freedom.
+@dataclass(frozen=True)
+class Covariance:
+    """A covariance, how it was found, and the degrees of freedom of Student's t that go with it.
+
+    Attributes
+    ----------
+    matrix
+        Shape ``(p, p)``; NaN if the points do not determine it.
+    method
+        ``"undetermined"`` if they do not.
+    degrees_of_freedom
+        0 if they do not.
+    """
+
+    matrix: Vector
+    method: Method
+    degrees_of_freedom: int
+
+
+def choose_covariance(
+    inverse: Vector, variance: float, changes: Vector, n_points: int, *, jackknife: bool = False
+) -> Covariance:
+    """Apply the rule at the top of this file.
+
+    Parameters
+    ----------
+    inverse
+        (Jᵀ J)⁻¹ of the design or Jacobian J, shape ``(p, p)``.
+    variance
+        Of the residuals, with n − p degrees of freedom.
+    changes
+        Of the estimate when each cluster is left out, shape ``(G, p)``; NaN where it does not
+        exist without that cluster.
+    n_points
+        Rows, n.
+    jackknife
+        Use the jackknife even if every cluster has one point: what a robust loss needs.
+    """
+    n_clusters, p = changes.shape
+    unknown = Covariance(np.full((p, p), nan), "undetermined", 0)
+    if n_points <= p or n_clusters < FEWEST_CLUSTERS:
+        return unknown
+    if n_clusters == n_points and not jackknife:
+        return Covariance(variance * inverse, "classical", n_points - p)
+    matrix = jackknife_covariance(changes)
+    if not np.isfinite(matrix).all():
+        return unknown
+    freedom = n_points - p if n_clusters == n_points else n_clusters - 1
+    if n_clusters >= FEW_CLUSTERS:
+        return Covariance(matrix, "cluster jackknife", freedom)
+    bounded = _at_least(matrix, variance, inverse)
+    return Covariance(bounded, "cluster jackknife, at least classical", freedom)
+
+
+def linear_covariance(design: Vector, y: Vector, clusters: Indices) -> tuple[Covariance, Vector]:
+    """Find the covariance of ordinary least squares, and its changes without each cluster.
 
     Parameters
     ----------
     design
-        Columns 1 and x − mean(x), shape ``(n, 2)``, with at least two different x.
-    y
-        Shape ``(n,)``.
-    clusters
+        Of full rank, shape ``(n, p)``.
+    y, clusters
         Shape ``(n,)``; equal integers mark points that share a cluster.
 
     Returns
     -------
-    covariance, method, degrees_of_freedom
-        Of (height at the mean of x, slope), shape 2 × 2; NaN, ``"undetermined"`` and 0 if the
-        points do not determine it. The freedom is that of Student's t.
+    covariance, changes
+        The latter of shape ``(G, p)``.
     """
-    unknown: tuple[Vector, Method, int] = (np.full((2, 2), nan), "undetermined", 0)
-    n_points, n_clusters = len(y), len(np.unique(clusters))
-    if n_points < 3 or n_clusters < FEWEST_CLUSTERS:
-        return unknown
-    squares = np.sum(design**2, axis=0)  # all of designᵀ design, because x is centred
-    estimate = design.T @ y / squares
-    variance = float(np.sum((y - design @ estimate) ** 2)) / (n_points - 2)
-    if n_clusters == n_points:
-        return np.diag(variance / squares), "classical", n_points - 2
-    covariance = _jackknife(design, y, estimate, clusters)
-    if not np.isfinite(covariance).all():
-        return unknown
-    if n_clusters >= FEW_CLUSTERS:
-        return covariance, "cluster jackknife", n_clusters - 1
-    bounded = _at_least(covariance, variance, squares)
-    return bounded, "cluster jackknife, at least classical", n_clusters - 1
+    n_points, p = design.shape
+    inverse = np.asarray(np.linalg.inv(design.T @ design), dtype=float)
+    estimate = inverse @ (design.T @ y)
+    rss = float(np.sum((y - design @ estimate) ** 2))
+    variance = rss / (n_points - p) if n_points > p else nan
+    changes = _changes(design, y, estimate, clusters)
+    return choose_covariance(inverse, variance, changes, n_points), changes
 
 
-def _jackknife(design: Vector, y: Vector, estimate: Vector, clusters: NDArray[np.intp]) -> Vector:
-    """(G − 1)/G · Σ (β without g − β)(β without g − β)ᵀ; NaN if some β without g does not exist."""
+def jackknife_covariance(changes: Vector) -> Vector:
+    """(G − 1)/G · Σ change changeᵀ, shape ``(p, p)`` from ``(G, p)``."""
+    n_clusters = len(changes)
+    return np.asarray((n_clusters - 1) / n_clusters * changes.T @ changes)
+
+
+def _changes(design: Vector, y: Vector, estimate: Vector, clusters: Indices) -> Vector:
+    """β without g − β for each cluster g; NaN where β without g does not exist."""
     _, clusters = np.unique(clusters, return_inverse=True)
-    n_clusters = int(clusters.max()) + 1
-    squares = np.zeros((n_clusters, 2, 2))
-    products = np.zeros((n_clusters, 2))
+    n_clusters, p = int(clusters.max()) + 1, design.shape[1]
+    squares = np.zeros((n_clusters, p, p))
+    products = np.zeros((n_clusters, p))
     np.add.at(squares, clusters, design[:, :, None] * design[:, None, :])
     np.add.at(products, clusters, design * y[:, None])
     without = squares.sum(axis=0) - squares
-    if np.linalg.cond(without).max() > _SINGULAR:
-        return np.full((2, 2), nan)
+    singular = np.linalg.cond(without) > _SINGULAR
+    without[singular] = np.eye(p)
     left_out = np.linalg.solve(without, (products.sum(axis=0) - products)[:, :, None])[:, :, 0]
-    change = left_out - estimate
-    return np.asarray((n_clusters - 1) / n_clusters * change.T @ change)
+    return np.where(singular[:, None], nan, left_out - estimate)
 
 
-def _at_least(covariance: Vector, variance: float, squares: Vector) -> Vector:
-    """Raise `covariance` to the least matrix that dominates it and diag(variance / squares).
+def _at_least(matrix: Vector, variance: float, inverse: Vector) -> Vector:
+    """Raise `matrix` to the least one that dominates it and variance · `inverse`.
 
     In units of the classical standard errors the classical covariance is `variance` times the
-    identity, so it suffices to raise each eigenvalue of the other to `variance`. Then the slope
-    and the line's height at every x have at least the larger of their two variances, and the
-    result does not depend on the units of x.
+    identity, so it suffices to raise each eigenvalue of the other to `variance`. Then every
+    combination of the coefficients has at least the larger of its two variances, and the result
+    does not depend on the units of the predictors.
     """
-    units = np.sqrt(squares)
-    values, vectors = np.linalg.eigh(covariance * np.outer(units, units))
-    vectors = vectors / units[:, None]
+    root = np.linalg.cholesky(inverse)
+    units = np.linalg.inv(root)
+    values, vectors = np.linalg.eigh(units @ matrix @ units.T)
+    vectors = root @ vectors
     return np.asarray(vectors * np.maximum(values, variance) @ vectors.T)

@@ -1,12 +1,13 @@
 """A straight line through points, with standard errors that respect clusters of points."""
 
 from dataclasses import dataclass
-from math import inf, isnan, nan, sqrt
+from math import isnan, nan, sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mfscale.scaling.covariance import Method, Vector, line_covariance
+from mfscale.scaling import replicates
+from mfscale.scaling.covariance import Method, linear_covariance
+from mfscale.scaling.vectors import Indices, Vector
 
 Covariance = tuple[tuple[float, float], tuple[float, float]]
 
@@ -33,6 +34,8 @@ class Line:
         Share of the variance of y that the line explains.
     n_points, n_clusters
         What the line rests on.
+    left_out
+        (intercept, slope) without each cluster, in the order of their integers.
     """
 
     centre: float = nan
@@ -45,9 +48,10 @@ class Line:
     r_squared: float = nan
     n_points: int = 0
     n_clusters: int = 0
+    left_out: tuple[tuple[float, float], ...] = ()
 
 
-def straight_line(x: Vector, y: Vector, clusters: NDArray[np.intp]) -> Line:
+def straight_line(x: Vector, y: Vector, clusters: Indices) -> Line:
     """Fit a line by ordinary least squares.
 
     Parameters
@@ -65,19 +69,20 @@ def straight_line(x: Vector, y: Vector, clusters: NDArray[np.intp]) -> Line:
     centre = float(np.mean(x))
     design = np.column_stack([np.ones(n_points), x - centre])
     result = OLS(y, design).fit()
-    covariance, method, freedom = line_covariance(design, y, clusters)
+    found, changes = linear_covariance(design, y, clusters)
     scatter = float(np.sum((y - np.mean(y)) ** 2))
     return Line(
         centre=centre,
         intercept=float(result.params[0]),
         slope=float(result.params[1]),
-        covariance=_as_tuples(covariance),
-        method=method,
-        degrees_of_freedom=freedom,
-        sigma=_new_cluster_sigma(design, float(result.ssr), clusters),
+        covariance=_as_tuples(found.matrix),
+        method=found.method,
+        degrees_of_freedom=found.degrees_of_freedom,
+        sigma=new_cluster_sigma(design, float(result.ssr), clusters),
         r_squared=1.0 - float(result.ssr) / scatter if scatter > 0 else nan,
         n_points=n_points,
         n_clusters=n_clusters,
+        left_out=tuple((a, b) for a, b in (result.params + changes).tolist()),
     )
 
 
@@ -94,51 +99,27 @@ def quantile(level: float, degrees_of_freedom: int) -> float:
     return float(stdtrit(degrees_of_freedom, (1 + level) / 2)) if degrees_of_freedom else nan
 
 
-def half_width(line: Line, level: float) -> float:
-    """Half-width of the interval of the slope."""
-    return quantile(level, line.degrees_of_freedom) * sqrt(line.covariance[1][1])
+def lack_of_fit(x: Vector, y: Vector, clusters: Indices) -> float:
+    """P-value of the F-test that the mean of y is not linear in x; see `replicates`."""
+    averaged = replicates.cells(x[:, None], y, clusters)
+    line = straight_line(x[averaged.first], averaged.means, np.arange(len(averaged.first)))
+    levels = x[averaged.first_of_level]
+    fitted = line.intercept + line.slope * (levels - line.centre)
+    return replicates.lack_of_fit(averaged, fitted, n_parameters=2)
 
 
-def lack_of_fit(x: Vector, y: Vector, clusters: NDArray[np.intp]) -> float:
-    """P-value of the F-test that the mean of y is not linear in x (small: it is not).
+def new_cluster_sigma(design: Vector, rss: float, clusters: Indices) -> float:
+    """Standard deviation of a new cluster's point about the law, √(RSS / tr(M Z Zᵀ)).
 
-    Points of one cluster at one x are averaged first, because they are not replicates of each
-    other. NaN without replicates, or with fewer than three different x. Draper & Smith, *Applied
-    Regression Analysis*, 3rd ed., section 2.1.
-    """
-    _, cells, counts = np.unique(
-        np.column_stack([clusters, x]), axis=0, return_inverse=True, return_counts=True
-    )
-    x, y = (np.bincount(cells.ravel(), values) / counts for values in (x, y))
-    levels, where, repeats = np.unique(x, return_inverse=True, return_counts=True)
-    pure_freedom, lack_freedom = len(x) - len(levels), len(levels) - 2
-    if pure_freedom < 1 or lack_freedom < 1:
-        return nan
-    means = np.bincount(where, y) / repeats
-    pure = float(np.sum((y - means[where]) ** 2))
-    line = straight_line(x, y, np.arange(len(x)))
-    lack = float(
-        np.sum(repeats * (means - line.intercept - line.slope * (levels - line.centre)) ** 2)
-    )
-    if lack <= 1e-20 * float(np.sum(y**2)):  # rounding, in data that lie on the line
-        return nan
-    from scipy.special import fdtrc  # noqa: PLC0415 - as above
-
-    ratio = inf if pure == 0 else (lack / lack_freedom) / (pure / pure_freedom)
-    return float(fdtrc(lack_freedom, pure_freedom, ratio))
-
-
-def _new_cluster_sigma(design: Vector, rss: float, clusters: NDArray[np.intp]) -> float:
-    """Standard deviation of a new cluster's point about the line, √(RSS / tr(M Z Zᵀ)).
-
-    M makes residuals and Z marks clusters. With all scatter between clusters the divisor makes
-    the variance unbiased; with part of it inside clusters it errs on the wide side, by
-    (n − 2)/tr(M Z Zᵀ) at most. With one point per cluster it is the usual n − 2.
+    M makes residuals and Z marks clusters; `design` is the Jacobian, ``(n, p)``. With all scatter
+    between clusters the divisor makes the variance unbiased; with part of it inside clusters it
+    errs on the wide side, by (n − p)/tr(M Z Zᵀ) at most. With one point per cluster it is the
+    usual n − p.
     """
     _, clusters = np.unique(clusters, return_inverse=True)
-    totals = np.zeros((int(clusters.max()) + 1, 2))
+    totals = np.zeros((int(clusters.max()) + 1, design.shape[1]))
     np.add.at(totals, clusters, design)
-    divisor = len(design) - float(np.trace(totals @ np.linalg.inv(design.T @ design) @ totals.T))
+    divisor = len(design) - float(np.trace(totals @ np.linalg.pinv(design.T @ design) @ totals.T))
     return sqrt(rss / divisor) if divisor > 1e-9 else nan
 
 

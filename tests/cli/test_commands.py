@@ -117,7 +117,7 @@ def test_fit_reports_both_laws_in_words_and_numbers(call: Call, store: Store) ->
     assert ("power", "none") in groups
     assert ("line", 8) in groups
     direct = next(f for f in fits if f["group"] == {"pretraining": "none"})
-    assert direct["line"]["n_clusters"] == 6  # every direct run is a checkpoint of its own
+    assert direct["solution"]["n_clusters"] == 6  # every direct run is a checkpoint of its own
     assert "one-draw" in {w["code"] for w in direct["warnings"]}
     assert "one draw of labels" in shown
 
@@ -145,7 +145,7 @@ def test_runs_trained_otherwise_are_a_group_of_their_own(
         other = f"other{row['stage_id']}"
         mixed.publish({**row, "stage_id": other, "root_id": other, "hyperparameters": longer})
     fits = answer(call("fit", "--store", mixed.path, "--law", "power", "--json"))
-    assert [(f["group"]["hp_max_steps"], f["line"]["n_points"]) for f in fits] == [
+    assert [(f["group"]["hp_max_steps"], f["solution"]["n_points"]) for f in fits] == [
         (10, 6),
         (9999, 6),
     ]

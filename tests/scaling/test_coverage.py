@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mfscale.scaling import fit
-from mfscale.scaling.regression import is_determined, quantile, standard_error, straight_line
+from mfscale.scaling.regression import quantile, standard_error, straight_line
 
 SLOPE, HEIGHT, SPREAD = -0.5, 4.0, 0.15
 TABLES = 2000  # a binomial standard error of half a point at 95%
@@ -107,7 +107,7 @@ def lucky() -> pd.DataFrame:
 def test_checkpoints_that_agree_by_luck_do_not_feign_certainty(lucky: pd.DataFrame) -> None:
     columns = {"x": "labels", "y": "mae"}
     [two] = fit(lucky[:6], "power", cluster="root_id", **columns)
-    assert is_determined(two.line)
+    assert two.determined
     assert 1.15 < two.sigma_factor < 1.3
     assert [warning.code for warning in two.warnings] == ["few-clusters"]
     assert isnan(two.parameters["exponent"].low)

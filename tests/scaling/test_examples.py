@@ -2,12 +2,17 @@
 
 import doctest
 
+import pytest
+
 import mfscale.scaling
-from mfscale.scaling import fitting
+from mfscale.scaling import choice, comparison, fitting, noisy_pairs
+from mfscale.scaling.laws import own
+
+MODULES = (mfscale.scaling, fitting, own, comparison, choice, noisy_pairs)
 
 
-def test_examples() -> None:
-    for module in (mfscale.scaling, fitting):
-        attempted = doctest.testmod(module)
-        assert attempted.attempted > 0
-        assert attempted.failed == 0
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_examples(module: object) -> None:
+    attempted = doctest.testmod(module)  # type: ignore[arg-type] - a module is meant
+    assert attempted.attempted > 0
+    assert attempted.failed == 0

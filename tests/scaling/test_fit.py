@@ -47,7 +47,7 @@ def test_recovers_the_law_of_each_group_in_natural_order(frame: pd.DataFrame) ->
         assert exponent.low < 0.5 < exponent.high
         assert amplitude.low < height < amplitude.high
         assert_allclose(found.reference, 50)
-        assert (found.n_rows, found.n_clusters, found.line.degrees_of_freedom) == (30, 10, 9)
+        assert (found.n_rows, found.n_clusters, found.solution.degrees_of_freedom) == (30, 10, 9)
         assert found.warnings == ()
 
 
@@ -200,12 +200,12 @@ def test_extreme_levels_stay_finite(frame: pd.DataFrame) -> None:
 
 def test_files_that_are_not_fits_are_refused(frame: pd.DataFrame) -> None:
     plain = _fit(frame)[0].to_dict()
-    with pytest.raises(FitError, match="format 2"):
-        Fit.from_dict(plain | {"format": 2})
-    with pytest.raises(FitError, match=r"not a saved fit: level"):
-        Fit.from_dict(plain | {"level": "high"})
-    del plain["line"]
-    with pytest.raises(FitError, match="line"):
+    with pytest.raises(FitError, match="format 3"):
+        Fit.from_dict(plain | {"format": 3})
+    with pytest.raises(FitError, match=r"not a saved fit: y_unit"):
+        Fit.from_dict(plain | {"y_unit": "high"})
+    del plain["solution"]
+    with pytest.raises(FitError, match="solution"):
         Fit.from_dict(plain)
 
 
@@ -221,7 +221,7 @@ def test_summary_has_a_row_per_fit(frame: pd.DataFrame) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"law": "powr"}, "no law 'powr'; choose one of line, power"),
+        ({"law": "powr"}, "no law 'powr'; choose one of additive, effective data"),
         ({"level": 95}, "between 0 and 1"),
         ({"x": "lables"}, "no column 'lables'; did you mean labels"),
         ({"y": "labels"}, "same column"),
