@@ -53,6 +53,48 @@ def _nequip(
     return Size(settings, n, speed)
 
 
+def _allegro(
+    layers: int, l_max: int, scalars: int, tensors: int, mlp: tuple[int, int], n: int, speed: Speed
+) -> Size:
+    depth, width = mlp
+    settings: dict[str, Setting] = {
+        "num_layers": layers,
+        "l_max": l_max,
+        "parity": True,
+        "num_scalar_features": scalars,
+        "num_tensor_features": tensors,
+        "num_bessels": 8,
+        "bessel_trainable": False,
+        "polynomial_cutoff_p": 6,
+        "scalar_embed_mlp_hidden_layers_depth": 1,
+        "scalar_embed_mlp_hidden_layers_width": width,
+        "allegro_mlp_hidden_layers_depth": depth,
+        "allegro_mlp_hidden_layers_width": width,
+        "readout_mlp_hidden_layers_depth": 1,
+        "readout_mlp_hidden_layers_width": scalars,
+        "readout_mlp_nonlinearity": "silu",
+    }
+    return Size(settings, n, speed)
+
+
+def _mace(hidden: str, radial_mlp: tuple[int, int], n: int, speed: Speed) -> Size:
+    depth, width = radial_mlp
+    settings: dict[str, Setting] = {
+        "num_interactions": 2,
+        "hidden_irreps": hidden,
+        "max_ell": 2,
+        "correlation": 3,
+        "interaction_cls": "RealAgnosticResidualInteractionBlock",
+        "interaction_cls_first": "RealAgnosticResidualInteractionBlock",
+        "num_bessel": 8,
+        "num_polynomial_cutoff": 5,
+        "radial_MLP_depth": depth,
+        "radial_MLP_width": width,
+        "MLP_irreps": "16x0e",
+    }
+    return Size(settings, n, speed)
+
+
 LADDER: dict[str, dict[str, Size]] = {
     "nequip": {
         "tiny": _nequip(2, 1, 16, 32, 8_784, Speed(2725, 896)),
@@ -61,13 +103,29 @@ LADDER: dict[str, dict[str, Size]] = {
         "large": _nequip(4, 2, 32, 64, 473_248, Speed(119, 46)),
         "xlarge": _nequip(4, 2, 64, 128, 3_330_368, Speed(58, 22)),
     },
+    "allegro": {
+        "tiny": _allegro(2, 1, 16, 8, (1, 64), 11_008, Speed(2120, 845)),
+        "small": _allegro(2, 1, 32, 32, (1, 64), 31_328, Speed(648, 319)),
+        "medium": _allegro(2, 1, 64, 32, (2, 128), 132_096, Speed(574, 241)),
+        "large": _allegro(2, 2, 128, 32, (2, 256), 493_632, Speed(60, 32)),
+        "xlarge": _allegro(2, 2, 256, 32, (2, 768), 2_993_856, Speed(42, 18)),
+    },
+    "mace": {
+        "tiny": _mace("16x0e", (1, 16), 8_672, Speed(993, 438)),
+        "small": _mace("32x0e", (2, 32), 31_664, Speed(504, 243)),
+        "medium": _mace("64x0e+64x1o", (2, 64), 164_176, Speed(149, 55)),
+        "large": _mace("128x0e+128x1o", (3, 64), 523_920, Speed(68, 28)),
+        "xlarge": _mace("352x0e+352x1o", (3, 64), 3_302_640, Speed(23, 10)),
+    },
 }
 
 
 INSTALL = {
-    "nequip": ("nequip", "pip install nequip"),
+    "nequip": (["nequip"], "pip install nequip"),
+    "allegro": (["allegro"], "pip install nequip-allegro"),
+    "mace": (["mace", "torch_ema"], "pip install torch-ema && pip install --no-deps mace-torch"),
 }
-"""Architecture → the module it needs, and what brings that module along."""
+"""Architecture → the modules it needs, and what brings them along."""
 
 NATIVE_SUFFIX = {"nequip": ".nequip.zip", "allegro": ".nequip.zip", "mace": ".model"}
 """Architecture → how names of files in its own package's format end."""
@@ -84,5 +142,5 @@ def check_installed(architecture: str) -> None:
 
 def how_to_install(architecture: str) -> str | None:
     """What to type for an architecture that is not installed here; None if it is."""
-    module, command = INSTALL[architecture]
-    return None if find_spec(module) else command
+    modules, command = INSTALL[architecture]
+    return None if all(map(find_spec, modules)) else command

@@ -34,7 +34,7 @@ def test_an_architecture_that_is_not_installed_says_what_to_type(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(ladder.INSTALL, "nequip", ("a_module_nobody_has", "pip install nequip"))
+    monkeypatch.setitem(ladder.INSTALL, "nequip", (["a_module_nobody_has"], "pip install nequip"))
     words = "nequip is not installed here; type: pip install nequip"
     assert words in call("models").stdout
     call("plan", study_file, "--store", tmp_path / "store")  # to be run elsewhere, perhaps

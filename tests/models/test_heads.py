@@ -127,6 +127,7 @@ def test_a_head_may_be_called_what_a_module_may_not(architecture: str) -> None:
     assert renamed.keys() <= state.keys()
 
 
+@pytest.mark.slow
 def test_building_leaves_the_process_as_it_was(architecture: str) -> None:
     """The packages seed generators, set torch's default type, and let files run code."""
     watched = "('PL_GLOBAL_SEED', 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD')"
