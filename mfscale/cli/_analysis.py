@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from mfscale.scaling import Fit, FitWarning
 
 POWER, LINE = "power", "line"
+AGAINST_LABELS = (POWER, "saturating power")
+"""Laws against labels; the others are against the pre-trained error."""
 VARIANTS = ("dataset", "split", "recipe", "architecture", "size", "dtype", "cutoff_a", "trainable")
 """Columns that, with the settings, part a group wherever they differ within it."""
 _SETTING = ("hp_", "parent_hp_")
@@ -52,14 +54,15 @@ class Question:
             cluster=self.cluster,
             level=level,
         )
-        if not self.of_store:
-            return fits
-        return [
-            replace(found, warnings=(*found.warnings, *_cautions(self._rows(found))))
-            for found in fits
-        ]
+        return [self.with_cautions(found) for found in fits]
 
-    def _rows(self, found: "Fit") -> "pd.DataFrame":
+    def with_cautions(self, found: "Fit") -> "Fit":
+        """The fit, with what its rows have in common or lack as warnings too."""
+        if not self.of_store:
+            return found
+        return replace(found, warnings=(*found.warnings, *cautions_of(self.rows_of(found))))
+
+    def rows_of(self, found: "Fit") -> "pd.DataFrame":
         rows = self.frame
         for column, value in found.group.items():
             rows = rows[rows[column].isna() if value is None else rows[column] == value]
@@ -69,14 +72,14 @@ class Question:
 def of_store(frame: "pd.DataFrame", law: str, target: str) -> Question:
     """Ask `law` of result rows, with the error of head `target` on its own test labels as y.
 
-    ``power``: error against training labels of the head, a group for each pre-training.
+    ``power``, ``saturating power``: error against training labels of the head, a group for each pre-training.
     ``line``: error against the validation error of the parent on its own labels, a group for each
     number of fine-tuning labels and kind of pre-training.
     """
     from mfscale.scaling import FitError
 
     y = f"{target}_t_energy_mae_mev"
-    x = f"{target}_size" if law == POWER else "parent_validation_energy_mae_mev"
+    x = f"{target}_size" if law in AGAINST_LABELS else "parent_validation_energy_mae_mev"
     for column in (y, x):
         if column not in frame:
             raise FitError(
@@ -91,17 +94,22 @@ def of_store(frame: "pd.DataFrame", law: str, target: str) -> Question:
             "relates; run a study with such stages, or name another --target or --law"
         )
     rows["pretraining_kind"] = rows["pretraining"].str.replace(r":\d+", "", regex=True)
-    lead = ["pretraining"] if law == POWER else [f"{target}_size"]
+    lead = ["pretraining"] if law in AGAINST_LABELS else [f"{target}_size"]
     beside = f"{target}_beside"
-    lead += [beside] if rows[beside].nunique() > 1 else []
-    settings = [c for c in map(str, rows.columns) if c.startswith(_SETTING) or c.endswith(_OF_HEAD)]
-    candidates = [*VARIANTS, *settings, *(["pretraining_kind"] if law == LINE else [])]
+    lead += [beside] if len(rows[beside].unique()) > 1 else []
+    settings = settings_of(rows)
+    candidates = [*VARIANTS, *settings, *([] if law in AGAINST_LABELS else ["pretraining_kind"])]
     within = rows.groupby(lead, dropna=False)[candidates].nunique(dropna=False)
     varying = [c for c in candidates if (within[c] > 1).any()]
     return Question(law, rows, x, y, (*lead, *varying), "root_id", of_store=True)
 
 
-def _cautions(rows: "pd.DataFrame") -> "list[FitWarning]":
+def settings_of(rows: "pd.DataFrame") -> list[str]:
+    """Columns of how the stages and their parents were trained."""
+    return [c for c in map(str, rows.columns) if c.startswith(_SETTING) or c.endswith(_OF_HEAD)]
+
+
+def cautions_of(rows: "pd.DataFrame") -> "list[FitWarning]":
     """What the rows behind a fit say of it that their x and y do not."""
     from mfscale.scaling import FitWarning
 
