@@ -1,11 +1,22 @@
-"""The command line: ``mfscale plan|run|status|results|sql|fit|predict|plot|export|models|data``."""
+"""The command line: ``mfscale plan|run|status|results|fit|plot|…``; ``mfscale --help`` has all."""
 
 import sys
 
 import typer
 from rich.text import Text
 
-from mfscale.cli import data, export, laws, models, results, study
+from mfscale.cli import (
+    adopt,
+    campaign,
+    compare,
+    data,
+    export,
+    laws,
+    models,
+    questions,
+    results,
+    study,
+)
 from mfscale.cli._output import stderr
 
 app = typer.Typer(
@@ -16,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (study, results, laws, export, models):
+for room in (study, campaign, adopt, compare, results, laws, questions, export, models):
     room.add_to(app)
 app.add_typer(data.app, name="data")
 

@@ -72,7 +72,8 @@ class Question:
 def of_store(frame: "pd.DataFrame", law: str, target: str) -> Question:
     """Ask `law` of result rows, with the error of head `target` on its own test labels as y.
 
-    ``power``, ``saturating power``: error against training labels of the head, a group for each pre-training.
+    ``power``, ``saturating power``: error against training labels of the head, a group for each
+    pre-training.
     ``line``: error against the validation error of the parent on its own labels, a group for each
     number of fine-tuning labels and kind of pre-training.
     """

@@ -73,8 +73,8 @@ def fit(
     json: JsonOption = False,
 ) -> None:
     """Fit laws to a store, or to any table, and report them with their uncertainty."""
-    asked = _table(table, x, y, group, cluster)
-    answers = _answers(law, store, study, target, level, asked)
+    asked = table_asked(table, x, y, group, cluster)
+    answers = answers_of(law, store, study, target, level, asked)
     if json:
         print_json([found.to_dict() for _, fits in answers for found in fits])
         return
@@ -100,8 +100,8 @@ def predict(
 
     Try: mfscale predict --at 1000
     """
-    asked = _table(table, x, y, group, cluster)
-    ((question, fits),) = _answers(law or Law.power, store, study, target, level, asked)
+    asked = table_asked(table, x, y, group, cluster)
+    ((question, fits),) = answers_of(law or Law.power, store, study, target, level, asked)
     import pandas as pd
 
     parts, warnings = [], []
@@ -141,7 +141,7 @@ def plot(
         _analysis.LINE: "fine-tuned-against-pretrained",
     }
     written: list[Path] = []
-    for question, fits in _answers(law, store, study, target, level):
+    for question, fits in answers_of(law, store, study, target, level):
         figure = draw[question.law](
             question.frame,
             fits,
@@ -158,7 +158,7 @@ def plot(
         console.print(str(path), soft_wrap=True)
 
 
-def _table(
+def table_asked(
     path: Path | None, x: str | None, y: str | None, group: str | None, cluster: str | None
 ) -> Table | None:
     """The table asked for; None for a store, whose columns are not for choosing."""
@@ -169,8 +169,8 @@ def _table(
     return None
 
 
-def _answers(
-    law: Law | None,
+def answers_of(
+    law: StrEnum | None,
     store: Path,
     study: Path | None,
     target: str,

@@ -1,7 +1,5 @@
 """``plan``, ``run`` and ``status``: what a study needs, running it, and how it stands."""
 
-import os
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,21 +8,19 @@ import typer
 from rich.text import Text
 
 from mfscale.cli._options import DEFAULT_STORE, JsonOption, StoreOption, StudyArgument
-from mfscale.cli._output import console, duration, print_json, print_table, stderr
+from mfscale.cli._output import console, duration, print_json, print_table
+from mfscale.cli._running import CpusOption, GpusOption, cores, run_and_report, speeds
+from mfscale.cli._why import Why, reasons
 
 if TYPE_CHECKING:
-    from mfscale.orchestration import Rates, Summary
+    from mfscale.orchestration import Rates
     from mfscale.results import Store
     from mfscale.study import Stage, StudyGraph
 
-CpusOption = Annotated[
-    int | None, typer.Option("--cpus", min=1, help="Processor cores to use; all if not given.")
-]
-GpusOption = Annotated[int, typer.Option("--gpus", min=0, help="GPUs to use, one a stage.")]
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
 SHOWN = 60
 """Stages a plan lists before it asks for --all."""
+AGAIN = "runs again"
+"""What a plan calls a finished stage whose model is gone and needed."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -40,20 +36,32 @@ def plan(
     cpus: CpusOption = None,
     gpus: GpusOption = 0,
     everything: Annotated[bool, typer.Option("--all", help="List every stage.")] = False,
+    why: Annotated[
+        bool,
+        typer.Option(
+            "--why", help="Say of each stage to run what differs from the nearest finished one."
+        ),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Show the stages of a study: cached, shared, to run, and how long that may take."""
-    from mfscale.orchestration import missing, wall_time
+    from mfscale.orchestration import missing, wall_time, without_model
 
     graph = expand_file(study)
     opened = _open_if_there(store)
     statuses = opened.statuses() if opened else {}
-    rates = _rates(opened)
-    to_run = missing(graph, statuses)
+    rates = speeds(opened)
+    gone = without_model(graph, statuses, opened) if opened else frozenset()
+    to_run = missing(graph, statuses, gone)
+    will_run = {stage.id for stage in to_run}
+    again = [stage.id for stage in to_run if stage.id in gone]
+    statuses |= dict.fromkeys(again, AGAIN)
     cached = sum(statuses.get(stage_id) == "finished" for stage_id in graph.stages)
     hopeless = len(graph.stages) - cached - len(to_run)
-    slots = gpus or cpus or _cores()
+    slots = gpus or cpus or cores()
     seconds = wall_time(to_run, rates, slots)
+    asked = to_run if everything or json else to_run[:SHOWN]
+    told = reasons(asked, opened.table().to_pylist() if opened else [], graph) if why else []
     if json:
         print_json(
             {
@@ -67,6 +75,7 @@ def plan(
                 "estimate_s": seconds,
                 "estimate_basis": rates.basis,
                 "details": [_described(s, graph, statuses, rates) for s in graph.stages.values()],
+                **({"why": [vars(reason) for reason in told]} if why else {}),
             }
         )
         return
@@ -77,7 +86,6 @@ def plan(
         "run" + (f", {hopeless} diverged or start from one that did" if hopeless else ""),
         soft_wrap=True,
     )
-    will_run = {stage.id for stage in to_run}
     shown = list(graph.stages.values())[: None if everything else SHOWN]
     details = [_described(stage, graph, statuses, rates) for stage in shown]
     columns = ("stage", "from", "labels", "model", "seed", "used by", "status", "at most")
@@ -99,6 +107,15 @@ def plan(
     )
     if len(shown) < len(graph.stages):
         console.print(f"… and {len(graph.stages) - len(shown)} more; --all lists every stage")
+    for stage_id in again:
+        n = len(will_run.intersection(graph.children()[stage_id]))
+        console.print(
+            f"{stage_id[:8]} is cached, but its model is gone: it will run again because {n} "
+            f"{'stages need' if n > 1 else 'stage needs'} it",
+            soft_wrap=True,
+        )
+    if why:
+        _print_reasons(told, len(to_run))
     if to_run:
         console.print(
             f"At most about {duration(seconds)} on {slots} slots, from {rates.basis}; stages that "
@@ -121,33 +138,10 @@ def run(
     A finished stage never runs again, whichever study needs it. Interrupted, the same command goes
     on from the last checkpoints. Exit status: 0, 1 if a stage failed, 130 if interrupted.
     """
-    from mfscale.cli._progress import shown
-    from mfscale.models import check_installed
-    from mfscale.orchestration import missing
-    from mfscale.orchestration import run as run_graph
     from mfscale.results import Store
 
     graph = expand_file(study)
-    opened = Store(store, create=True)
-    rates = _rates(opened)
-    if to_run := missing(graph, opened.statuses()):
-        for architecture in {stage.model.architecture for stage in to_run}:
-            check_installed(architecture)
-        stderr.print(f"Running {graph.name} into {store} …", soft_wrap=True)
-    with shown(len(graph.stages), quiet=json) as on_progress:
-        summary = run_graph(
-            graph,
-            opened,
-            estimate=rates,
-            cpus=cpus or _cores(),
-            gpus=gpus,
-            on_progress=on_progress,
-        )
-    _report(graph, store, summary, json=json)
-    if summary.progress.ended < summary.progress.total:
-        sys.exit(INTERRUPTED)
-    if summary.progress.failed:
-        sys.exit(1)
+    run_and_report(graph, Store(store, create=True), cpus=cpus, gpus=gpus, json=json)
 
 
 def status(
@@ -187,25 +181,12 @@ def _open_if_there(path: Path) -> "Store | None":
     return Store(path) if path.exists() else None
 
 
-def _rates(store: "Store | None") -> "Rates":
-    from mfscale.models import LADDER
-    from mfscale.orchestration import rates
-    from mfscale.results import SCHEMA
-
-    reference = {
-        (architecture, name, "float32", forces): speed
-        for architecture, sizes in LADDER.items()
-        for name, size in sizes.items()
-        for forces, speed in (
-            (False, size.structures_per_second.energies),
-            (True, size.structures_per_second.forces),
-        )
-    }
-    return rates(store.table() if store else SCHEMA.empty_table(), reference)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _print_reasons(told: "list[Why]", n_to_run: int) -> None:
+    columns = ("will run", "nearest finished stage", "why")
+    rows = [(w.stage_id[:8], (w.nearest or "")[:8], "; ".join(w.why)) for w in told]
+    print_table(columns, rows)
+    if len(told) < n_to_run:
+        console.print(f"… and {n_to_run - len(told)} more; --all lists every stage")
 
 
 def _described(
@@ -225,41 +206,3 @@ def _described(
         "status": "cached" if status == "finished" else status or "to run",
         "estimate_s": rates.seconds(stage),
     }
-
-
-def _report(graph: "StudyGraph", store: Path, summary: "Summary", *, json: bool) -> None:
-    progress = summary.progress
-    if json:
-        print_json(
-            {
-                "study": graph.name,
-                "store": str(store),
-                "stages": progress.total,
-                "cached": progress.cached,
-                "finished": progress.finished,
-                "diverged": progress.diverged,
-                "failed": progress.failed,
-                "skipped": progress.skipped,
-                "wall_time_s": summary.wall_time_s,
-                "structures_per_second": progress.structures_per_second,
-                "unfinished": [vars(ended) for ended in summary.unfinished],
-                "warnings": list(summary.warnings),
-            }
-        )
-        return
-    left = progress.total - progress.ended
-    ran = f"{progress.finished} stages finished"
-    if left:
-        ran = f"interrupted with {left} stages left (the same command goes on), {ran}"
-    elif progress.finished == 0 and not summary.unfinished:
-        ran = "nothing to run"
-    console.print(
-        Text(f"{graph.name}:", "bold"),
-        f"{ran}, {progress.cached} of {progress.total} were cached, in "
-        f"{duration(summary.wall_time_s)}; results are in {store}",
-        soft_wrap=True,
-    )
-    for ended in summary.unfinished:
-        console.print(f"  {ended.stage_id} {ended.status}: {ended.reason}", soft_wrap=True)
-    for warning in summary.warnings:
-        console.print(Text("  warning", "yellow"), warning, soft_wrap=True)

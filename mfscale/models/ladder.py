@@ -97,25 +97,25 @@ def _mace(hidden: str, radial_mlp: tuple[int, int], n: int, speed: Speed) -> Siz
 
 LADDER: dict[str, dict[str, Size]] = {
     "nequip": {
-        "tiny": _nequip(2, 1, 16, 32, 8_784, Speed(2725, 896)),
-        "small": _nequip(3, 1, 16, 64, 30_288, Speed(816, 330)),
-        "medium": _nequip(3, 1, 32, 64, 165_536, Speed(453, 207)),
-        "large": _nequip(4, 2, 32, 64, 473_248, Speed(119, 46)),
-        "xlarge": _nequip(4, 2, 64, 128, 3_330_368, Speed(58, 22)),
+        "tiny": _nequip(2, 1, 16, 32, 8_784, Speed(2192, 900)),
+        "small": _nequip(3, 1, 16, 64, 30_288, Speed(1170, 511)),
+        "medium": _nequip(3, 1, 32, 64, 165_536, Speed(780, 366)),
+        "large": _nequip(4, 2, 32, 64, 473_248, Speed(216, 66)),
+        "xlarge": _nequip(4, 2, 64, 128, 3_330_368, Speed(70, 26)),
     },
     "allegro": {
-        "tiny": _allegro(2, 1, 16, 8, (1, 64), 11_008, Speed(2120, 845)),
-        "small": _allegro(2, 1, 32, 32, (1, 64), 31_328, Speed(648, 319)),
-        "medium": _allegro(2, 1, 64, 32, (2, 128), 132_096, Speed(574, 241)),
-        "large": _allegro(2, 2, 128, 32, (2, 256), 493_632, Speed(60, 32)),
-        "xlarge": _allegro(2, 2, 256, 32, (2, 768), 2_993_856, Speed(42, 18)),
+        "tiny": _allegro(2, 1, 16, 8, (1, 64), 11_008, Speed(1331, 631)),
+        "small": _allegro(2, 1, 32, 32, (1, 64), 31_328, Speed(661, 259)),
+        "medium": _allegro(2, 1, 64, 32, (2, 128), 132_096, Speed(495, 165)),
+        "large": _allegro(2, 2, 128, 32, (2, 256), 493_632, Speed(54, 26)),
+        "xlarge": _allegro(2, 2, 256, 32, (2, 768), 2_993_856, Speed(33, 19)),
     },
     "mace": {
-        "tiny": _mace("16x0e", (1, 16), 8_672, Speed(993, 438)),
-        "small": _mace("32x0e", (2, 32), 31_664, Speed(504, 243)),
-        "medium": _mace("64x0e+64x1o", (2, 64), 164_176, Speed(149, 55)),
-        "large": _mace("128x0e+128x1o", (3, 64), 523_920, Speed(68, 28)),
-        "xlarge": _mace("352x0e+352x1o", (3, 64), 3_302_640, Speed(23, 10)),
+        "tiny": _mace("16x0e", (1, 16), 8_672, Speed(1164, 543)),
+        "small": _mace("32x0e", (2, 32), 31_664, Speed(575, 219)),
+        "medium": _mace("64x0e+64x1o", (2, 64), 164_176, Speed(156, 78)),
+        "large": _mace("128x0e+128x1o", (3, 64), 523_920, Speed(84, 36)),
+        "xlarge": _mace("352x0e+352x1o", (3, 64), 3_302_640, Speed(23, 11)),
     },
 }
 

@@ -1,21 +1,31 @@
 """Orchestration: the stages of a study that a store lacks, run by Ray."""
 
-from mfscale.orchestration.campaign import Ended, missing
+from mfscale.orchestration.campaign import Ended, missing, without_model
 from mfscale.orchestration.cluster import OrchestrationError
 from mfscale.orchestration.driver import Summary, run
 from mfscale.orchestration.estimate import Kind, Rates, kind_of, rates, wall_time
+from mfscale.orchestration.garbage import Garbage, collect, garbage
 from mfscale.orchestration.progress import Progress
+from mfscale.orchestration.retry import failures, retried
+from mfscale.orchestration.verify import verify
 
 __all__ = [
     "Ended",
+    "Garbage",
     "Kind",
     "OrchestrationError",
     "Progress",
     "Rates",
     "Summary",
+    "collect",
+    "failures",
+    "garbage",
     "kind_of",
     "missing",
     "rates",
+    "retried",
     "run",
+    "verify",
     "wall_time",
+    "without_model",
 ]

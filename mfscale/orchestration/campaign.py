@@ -1,7 +1,7 @@
 """One run of a study: what may start, what has ended, how long the rest will take."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from mfscale.orchestration.progress import Progress
 from mfscale.orchestration.schedule import Schedule, Skip
 from mfscale.results import Store
 from mfscale.study import Stage, StudyGraph
+from mfscale.training import POTENTIAL
 
 CRASHES = 2
 """How often a stage whose worker dies is started again, from its last checkpoint."""
@@ -25,20 +26,36 @@ class Ended:
     reason: str
 
 
-def missing(graph: StudyGraph, statuses: Mapping[str, str]) -> list[Stage]:
-    """The stages of a study that a store lacks and a run would start.
+def missing(
+    graph: StudyGraph, statuses: Mapping[str, str], without_model: Collection[str] = ()
+) -> list[Stage]:
+    """The stages of a study that a store lacks and a run would start, parents first.
 
     A failed stage is missing: the next run tries again. A diverged one is not, for it would diverge
-    again; nor is any below it.
+    again; nor is any below it. A finished stage whose model is gone (`without_model`) is, as soon
+    as a stage that will run starts from it.
     """
     hopeless: set[str | None] = set()
-    found = []
+    lacking: set[str | None] = set()
     for stage in graph.stages.values():  # parents before children
         if statuses.get(stage.id) == "diverged" or stage.parent_id in hopeless:
             hopeless.add(stage.id)
         elif statuses.get(stage.id) != "finished":
-            found.append(stage)
-    return found
+            lacking.add(stage.id)
+    for stage in reversed(list(graph.stages.values())):
+        if stage.id in lacking and stage.parent_id in without_model:
+            lacking.add(stage.parent_id)
+    return [stage for stage in graph.stages.values() if stage.id in lacking]
+
+
+def without_model(graph: StudyGraph, statuses: Mapping[str, str], store: Store) -> frozenset[str]:
+    """The finished stages of a study whose models are gone from the store."""
+    return frozenset(
+        stage
+        for stage in graph.stages
+        if statuses.get(stage) == "finished"
+        and not (store.checkpoint_dir(stage) / POTENTIAL).exists()
+    )
 
 
 class Campaign:
@@ -65,9 +82,11 @@ class Campaign:
         self._attempts: dict[str, int] = {}
         self._first_start: float | None = None
         self._statuses = statuses = store.statuses()
-        done = frozenset(s for s in graph.stages if statuses.get(s) == "finished")
+        gone = without_model(graph, statuses, store)
+        self._left = {s.id for s in missing(graph, statuses, gone)}
+        self._again = gone & self._left
+        done = frozenset(s for s in graph.stages if statuses.get(s) == "finished") - self._again
         diverged = [s for s in graph.stages if statuses.get(s) == "diverged"]
-        self._left = {s.id for s in missing(graph, statuses)}
         self.schedule = Schedule(
             {stage.id: stage.parent_id for stage in graph.stages.values()},
             done,
@@ -86,6 +105,7 @@ class Campaign:
         return {
             worker.STAGE: self.graph.stages[stage_id].model_dump_json(),
             worker.ATTEMPT: self._attempts[stage_id],
+            worker.AGAIN: stage_id in self._again,
         }
 
     def ended(self, stage_id: str, result: Mapping[str, Any] | None) -> str:
@@ -100,7 +120,7 @@ class Campaign:
         status: str = result["status"]
         self._left.discard(stage_id)
         if status == "finished":
-            self._samples += result["samples_seen"]
+            self._samples += result["samples_seen"] or 0  # none if it was adopted meanwhile
             self._expected_s += self._seconds[stage_id]
             self._spent_s += result["wall_time_s"]
             self.warnings += [f"{stage_id}: {text}" for text in result["warnings"]]

@@ -64,11 +64,12 @@ def run(
             f"cannot run on {cpus} CPUs and {gpus} GPUs; give at least --cpus 1"
         )
     began = time.perf_counter()
-    campaign = Campaign(graph, store, estimate, slots=gpus or cpus, on_progress=on_progress)
-    if campaign.schedule.unfinished:
-        with suppress(KeyboardInterrupt), local_ray(cpus, gpus):
-            _tune(campaign, cpus, gpus, checkpoint_every_s)
-        store.compact()
+    with store.in_use():
+        campaign = Campaign(graph, store, estimate, slots=gpus or cpus, on_progress=on_progress)
+        if campaign.schedule.unfinished:
+            with suppress(KeyboardInterrupt), local_ray(cpus, gpus):
+                _tune(campaign, cpus, gpus, checkpoint_every_s)
+            store.compact()
     return Summary(
         progress=campaign.progress,
         wall_time_s=time.perf_counter() - began,

@@ -62,9 +62,13 @@ def kind_of(stage: Stage) -> Kind:
 
 
 def rates(table: pa.Table, reference: Mapping[Kind, float]) -> Rates:
-    """Rates from the finished stages of a store's table, with `reference` behind them."""
+    """Rates from the finished stages of a store's table, with `reference` behind them.
+
+    Adopted stages were not trained here and tell nothing.
+    """
     columns = ("architecture", "size", "dtype", "heads", "samples_seen", "train_time_s")
     finished = table.filter(pc.equal(table["status"], "finished"))
+    finished = finished.filter(pc.is_valid(finished["train_time_s"]))
     rows = finished.select([*columns, "wall_time_s"]).to_pylist()
     totals: dict[Kind, tuple[float, float]] = {}
     for row in rows:

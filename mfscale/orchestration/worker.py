@@ -12,16 +12,18 @@ import pyarrow as pa
 
 from mfscale.results import CURVE_SCHEMA, ERRORS_SCHEMA, Store
 from mfscale.study import Stage
+from mfscale.training import POTENTIAL
 
 SETTLED = frozenset({"finished", "diverged"})
 """Statuses that are results: such a stage never runs again."""
 TOLD = ("status", "reason", "samples_seen", "wall_time_s", "warnings")
 """Fields of a row that Tune, and so the driver, is told."""
 LOGGER = logging.getLogger("mfscale")
-STAGE, STORE, ATTEMPT, THREADS, GPU, SAVE_EVERY = (
+STAGE, STORE, ATTEMPT, AGAIN, THREADS, GPU, SAVE_EVERY = (
     "stage",
     "store",
     "attempt",
+    "again",
     "threads",
     "gpu",
     "checkpoint_every_s",
@@ -29,25 +31,37 @@ STAGE, STORE, ATTEMPT, THREADS, GPU, SAVE_EVERY = (
 
 
 def run_trial(config: dict[str, Any]) -> None:
-    """Train one stage, publish it, and tell Tune how it ended.
+    """Run one stage and tell Tune how it ended."""
+    from ray import tune  # noqa: PLC0415 - the driver imports this module before it sets Ray up
+
+    tune.report(run_one(config))
+
+
+def run_one(config: dict[str, Any]) -> dict[str, Any]:
+    """Train one stage, publish it, and say how it ended (`TOLD`).
 
     The row is published last: whatever it points to is there when it is. An exception in training
     is reported as a failed stage, with its message and log in the store; raised, it would cost
     Tune the worker.
     """
-    from ray import tune  # noqa: PLC0415 - the driver imports this module before it sets Ray up
-
     stage = Stage.model_validate_json(config[STAGE])
     store = Store(config[STORE])
+    with store.in_use():  # beside the driver, which a worker may outlive for a moment
+        return _run(stage, store, config)
+
+
+def _run(stage: Stage, store: Store, config: dict[str, Any]) -> dict[str, Any]:
+    """Train a stage unless it is settled by now: by a worker that died, or by another run."""
     attempt = config[ATTEMPT]
-    if (row := store.row(stage.id)) is not None and row["status"] in SETTLED:
-        tune.report({key: row[key] for key in TOLD})  # by a worker that died, or another run
-        return
+    row = store.row(stage.id)
+    needless = not config[AGAIN] or (store.checkpoint_dir(stage.id) / POTENTIAL).exists()
+    if row is not None and row["status"] in SETTLED and needless:
+        return {key: row[key] for key in TOLD}
     log = store.log_path(stage.id, attempt)
     with _logging_to(log):
         LOGGER.info("stage %s, attempt %d, in process %d", stage.id, attempt, os.getpid())
         try:
-            report = _train(stage, store, config)
+            return _train(stage, store, config, again=row if config[AGAIN] else None)
         except Exception as error:
             LOGGER.exception("stage %s failed", stage.id)
             reason = f"{type(error).__name__}: {error}"
@@ -63,11 +77,13 @@ def run_trial(config: dict[str, Any]) -> None:
                     "log_file": str(log.relative_to(store.path)),
                 }
             )
-            report = {"status": "failed", "reason": reason}
-    tune.report(report)
+            return {"status": "failed", "reason": reason}
 
 
-def _train(stage: Stage, store: Store, config: dict[str, Any]) -> dict[str, Any]:
+def _train(
+    stage: Stage, store: Store, config: dict[str, Any], again: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Train a stage and publish all that it leaves; `again` is its row if it once was finished."""
     import torch  # noqa: PLC0415 - the driver needs none
 
     from mfscale.training import discard_progress, run_stage  # noqa: PLC0415 - which imports torch
@@ -87,9 +103,18 @@ def _train(stage: Stage, store: Store, config: dict[str, Any]) -> dict[str, Any]
     )
     log = store.log_path(stage.id, config[ATTEMPT])
     row = {**result.row, "attempt": config[ATTEMPT], "log_file": str(log.relative_to(store.path))}
+    if again:
+        row["warnings"] = [*row["warnings"], _again(again)]
     store.publish(row)
     discard_progress(store.checkpoint_dir(stage.id))
-    return {key: result.row[key] for key in TOLD}
+    return {key: row[key] for key in TOLD}
+
+
+def _again(row: dict[str, Any]) -> str:
+    return (
+        f"trained again, for the model of attempt {row['attempt']} was gone: stages that finished "
+        "before started from that one"
+    )
 
 
 @contextmanager

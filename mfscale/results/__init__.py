@@ -6,7 +6,9 @@ Importing this package is quick; pandas and DuckDB load with the first use of wh
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from mfscale.results.causes import Cause, below, causes
 from mfscale.results.errors import StoreError
+from mfscale.results.inspection import Finding, inspect, temporaries
 from mfscale.results.schema import CURVE_SCHEMA, ERRORS_SCHEMA, FORMAT, GROUPS, SCHEMA, STATUSES
 from mfscale.results.store import Store
 
@@ -21,14 +23,20 @@ __all__ = [
     "GROUPS",
     "SCHEMA",
     "STATUSES",
+    "Cause",
+    "Finding",
     "Store",
     "StoreError",
+    "below",
+    "causes",
     "flatten",
     "group",
     "in_natural_order",
+    "inspect",
     "pivot",
     "read_table",
     "select",
+    "temporaries",
 ]
 
 _LAZY = {

@@ -68,11 +68,28 @@ def set_aside(path: Path, folder: Path) -> Path:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock that other processes wait for; the system frees it if the holder dies."""
+def locked(path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
+    """Hold a lock; the system frees it if the holder dies.
+
+    Any number may share it, or one hold it alone. BlockingIOError if others hold it and `wait` is
+    false.
+    """
     with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        fcntl.flock(file, kind if wait else kind | fcntl.LOCK_NB)
         yield
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether somebody holds a lock, writing nothing."""
+    try:
+        with path.open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _write_temporary(path: Path, data: bytes) -> Path:

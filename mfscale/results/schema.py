@@ -62,6 +62,7 @@ _HEAD = pa.struct(
             "share of the samples drawn, relative to the other heads; null: by number of labels",
         ),
         _field("inherit", _text, "parent's head that this one starts from"),
+        _field("digest", _text, "hash of the labels' content"),
     ]
 )
 
@@ -226,8 +227,8 @@ GROUPS: dict[str, tuple[pa.Field, ...]] = {
         _field(
             "stop_reason",
             _text,
-            "what ended the training",
-            choices=("plateau", "cap", "diverged"),
+            "what ended the training; adopted: none took place, the model is from a file",
+            choices=("plateau", "cap", "diverged", "adopted"),
         ),
         _field(
             "converged",

@@ -9,6 +9,7 @@
     checkpoints/, logs/               the worker's own; the store only names the places
     set-aside/                        damaged files, kept for a person to look at
     compact.lock                      held by the driver that compacts
+    run.lock                          held by those that run stages, together
 
 Readers take the union of ``results.parquet`` and the inbox. Nothing is overwritten but by an
 atomic replace, so a crash at any instant leaves either the old state or the new one.
@@ -17,7 +18,8 @@ atomic replace, so a crash at any instant leaves either the old state or the new
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 _STAGE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _KEYS = ("stage_id", "attempt", "status")
 _MAX_CANDIDATES = 8
+_RUN_LOCK = "run.lock"
 _REDO = "running the study again redoes the stages that the store now lacks"
 
 
@@ -204,6 +207,37 @@ class Store:
         """Name the log file of an attempt at a stage; it need not exist."""
         return self.path / "logs" / f"{_checked_id(stage_id)}-{attempt}.log"
 
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Run stages into the store, beside others that do; nothing is deleted meanwhile.
+
+        StoreError if the store cannot be written to.
+        """
+        with ExitStack() as held:
+            try:
+                held.enter_context(files.locked(self.path / _RUN_LOCK, shared=True))
+            except OSError as error:
+                raise _unwritable(self.path, error) from error
+            yield
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Change what others rely on; StoreError if a run uses the store, or nobody may write."""
+        with ExitStack() as held:
+            try:
+                held.enter_context(files.locked(self.path / _RUN_LOCK, wait=False))
+            except BlockingIOError:
+                raise StoreError(
+                    f"a run is using {self.path}; wait until it has ended, or end it (Ctrl-C)"
+                ) from None
+            except OSError as error:
+                raise _unwritable(self.path, error) from error
+            yield
+
+    def is_used(self) -> bool:
+        """Tell whether a run is using the store."""
+        return files.is_locked(self.path / _RUN_LOCK)
+
     def _check_vacant(self) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise StoreError(f"{self.path} is a file; a results store needs a folder of its own")
@@ -309,6 +343,12 @@ def _unreadable(path: Path, error: OSError | MemoryError) -> StoreError:
     if isinstance(error, IsADirectoryError):
         remedy = "no folder belongs there, so move it elsewhere"
     return StoreError(f"{path} cannot be read ({reason}); nothing was moved: {remedy}")
+
+
+def _unwritable(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"{path} cannot be written to ({error.strerror}); check its permissions and disk"
+    )
 
 
 def _checked_id(stage_id: str) -> str:

@@ -32,12 +32,14 @@ from mfscale.scaling.laws import LAWS, Coefficient, Law, label_equivalent, own_l
 from mfscale.scaling.noisy_pairs import YorkLine, york, york_lines
 from mfscale.scaling.numerals import format_interval, format_number, format_percent
 from mfscale.scaling.parameters import Parameter
+from mfscale.scaling.questions import MIX_LAWS, Inverse, Mix, Worth, fit_mix, invert, mix, worth
 from mfscale.scaling.result import Axis, Fit
 from mfscale.scaling.rows import Exclusion, Scalar
 from mfscale.scaling.solution import Search, Solution
 
 __all__ = [
     "LAWS",
+    "MIX_LAWS",
     "Axis",
     "Choice",
     "Coefficient",
@@ -46,21 +48,28 @@ __all__ = [
     "Fit",
     "FitError",
     "FitWarning",
+    "Inverse",
     "Law",
+    "Mix",
     "Parameter",
     "Scalar",
     "Search",
     "Solution",
+    "Worth",
     "YorkLine",
     "choose",
     "compare",
     "fit",
+    "fit_mix",
     "format_interval",
     "format_number",
     "format_percent",
+    "invert",
     "label_equivalent",
+    "mix",
     "own_law",
     "summary",
+    "worth",
     "york",
     "york_lines",
 ]

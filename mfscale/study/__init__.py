@@ -1,9 +1,17 @@
 """Studies: a YAML file in, a graph of fully resolved stages out."""
 
 from mfscale.study.catalogue import Catalogue, DatasetEntry, LabelRequest, MethodEntry, ModelEntry
+from mfscale.study.differences import (
+    Description,
+    Difference,
+    described,
+    differences,
+    nearest,
+)
 from mfscale.study.errors import StudyError
 from mfscale.study.expand import StudyGraph, expand
 from mfscale.study.load import Study, load_study, parse_study
+from mfscale.study.recorded import of_stage, recorded
 from mfscale.study.schema import Hyperparameters, ModelSpec
 from mfscale.study.stage import RECIPE, Head, LabelledSetOf, Model, Stage
 
@@ -11,6 +19,8 @@ __all__ = [
     "RECIPE",
     "Catalogue",
     "DatasetEntry",
+    "Description",
+    "Difference",
     "Head",
     "Hyperparameters",
     "LabelRequest",
@@ -23,7 +33,12 @@ __all__ = [
     "Study",
     "StudyError",
     "StudyGraph",
+    "described",
+    "differences",
     "expand",
     "load_study",
+    "nearest",
+    "of_stage",
     "parse_study",
+    "recorded",
 ]

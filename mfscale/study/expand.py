@@ -1,6 +1,6 @@
 """Expand a study to the graph of stages it asks for, sharing every stage that is the same work."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,29 @@ class StudyGraph:
             if stage.parent_id is not None:
                 found[stage.parent_id].append(stage.id)
         return found
+
+    def resolve(self, prefix: str) -> str:
+        """Complete the first characters of a stage id; StudyError unless exactly one stage fits."""
+        matches = [stage_id for stage_id in self.stages if stage_id.startswith(prefix)]
+        if len(matches) != 1:
+            raise StudyError(
+                f"{len(matches)} stages of {self.name} have ids that begin with {prefix!r}; "
+                "mfscale plan --all lists them"
+            )
+        return matches[0]
+
+    def only(self, wanted: Collection[str]) -> "StudyGraph":
+        """The part of a study that some of its stages, and all they start from, make up."""
+        kept = set(wanted)
+        for stage in reversed(list(self.stages.values())):
+            if stage.id in kept and stage.parent_id is not None:
+                kept.add(stage.parent_id)
+        return StudyGraph(
+            name=self.name,
+            stages={stage_id: s for stage_id, s in self.stages.items() if stage_id in kept},
+            uses={stage_id: places for stage_id, places in self.uses.items() if stage_id in kept},
+            requests=sum(len(self.uses[stage_id]) for stage_id in kept),
+        )
 
 
 def expand(study: Study, catalogue: Catalogue) -> StudyGraph:

@@ -125,7 +125,11 @@ def identity(
             for name, head in heads.items()
         },
         "trainable": trainable,
-        "hyperparameters": _acting(hyperparameters, heads),
+        "hyperparameters": {
+            name: value
+            for name, value in acting(hyperparameters, heads).items()
+            if value != Hyperparameters.model_fields[name].default
+        },
         "seed": seed,
     } | ({"kept": list(kept)} if kept else {})
     return hashlib.sha256(canonical(resolved)).hexdigest()[:ID_LENGTH]
@@ -136,8 +140,8 @@ def _is_sampled(heads: Mapping[str, Head]) -> bool:
     return len(heads) > 1 and any(head.sampling_ratio is not None for head in heads.values())
 
 
-def _acting(settings: Hyperparameters, heads: Mapping[str, Head]) -> dict[str, Plain]:
-    """The hyperparameters that deviate from the recipe and make a difference to these heads."""
+def acting(settings: Hyperparameters, heads: Mapping[str, Head]) -> dict[str, Plain]:
+    """The hyperparameters that make a difference to these heads."""
     idle = set()
     if all(head.inherit is None for head in heads.values()):
         idle |= {"offsets", "offset_ridge"}
@@ -149,7 +153,7 @@ def _acting(settings: Hyperparameters, heads: Mapping[str, Head]) -> dict[str, P
         idle.add("huber_delta_ev")
     if settings.schedule == "constant":
         idle.add("final_learning_rate_fraction")
-    return settings.model_dump(exclude=idle, exclude_defaults=True)
+    return settings.model_dump(exclude=idle)
 
 
 def canonical(value: Any) -> bytes:  # noqa: ANN401 - any plain value

@@ -20,12 +20,9 @@ from torch import Tensor
 from mfscale.models.headed import HeadedModel
 from mfscale.study import Model
 from mfscale.training.errors import TrainingError
+from mfscale.training.header import FORMAT, PROGRESS, damaged, parsed, require_file
 from mfscale.training.loop import CurvePoint, Progress
 from mfscale.training.potential import HeadScale, Potential, kept_network, new_network
-
-FORMAT = 2
-POTENTIAL = "model.safetensors"
-PROGRESS = "progress.safetensors"
 
 _UNUSABLE = (AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What a header of another shape, or settings that an architecture refuses, end in."""
@@ -194,25 +191,10 @@ def _publish(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> 
 
 
 def _read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    if not path.is_file():
-        raise TrainingError(f"{path}: there is no such file; give a model that mfscale exported")
+    require_file(path)
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        header = json.loads(metadata["mfscale"])
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise TrainingError(
-            f"{path}: damaged, or not written by mfscale ({error}); export the stage again"
-        ) from None
-    if not isinstance(header, dict) or header.get("kind") != kind:
-        raise TrainingError(f"{path}: holds no {kind}; give a file that mfscale export wrote")
-    written = header.get("format")
-    if not isinstance(written, int):
-        raise TrainingError(f"{path}: names no format; give a file that mfscale export wrote")
-    if written > FORMAT:
-        raise TrainingError(
-            f"{path}: written by a newer mfscale (format {written}, this one reads {FORMAT}); "
-            "upgrade mfscale"
-        )
-    return header, tensors
+            header = parsed(file.metadata(), path, kind)
+            return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, OSError) as error:
+        raise damaged(path, error) from None

@@ -6,6 +6,8 @@ import platform
 import resource
 import subprocess
 import sys
+import time
+from datetime import datetime
 from pathlib import Path
 
 import torch
@@ -35,6 +37,18 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"cpu ({platform.machine()})"
+
+
+def conditions(device: torch.device, started_at: datetime, began: float) -> dict[str, object]:
+    """On what, when and how long: `began` by the performance counter."""
+    return {
+        "device": device_name(device),
+        "compile_mode": "eager",
+        "n_threads": torch.get_num_threads(),
+        "started_at": started_at,
+        "wall_time_s": time.perf_counter() - began,
+        "peak_memory_mb": peak_memory_mb(),
+    }
 
 
 def peak_memory_mb() -> float:

@@ -1,36 +1,34 @@
-"""What a result row says of a stage besides what running it measures."""
+"""What a result row says of a stage's potential, and of what its reader should know."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from mfscale.study import RECIPE, Stage
+from torch import nn
+
+from mfscale.study import Stage
 from mfscale.training.evaluation import Evaluation
 from mfscale.training.loop import Outcome
+from mfscale.training.potential import Potential
 
 
-def of_stage(stage: Stage) -> dict[str, Any]:
-    """The row's fields that the stage alone tells."""
+def of_potential(
+    potential: Potential, parameters: Sequence[nn.Parameter], stage: Stage
+) -> dict[str, Any]:
+    """The row's fields that the potential alone tells; `parameters` are those that learn."""
+    heads = potential.heads
+    scales = {name: head.energy_scale_ev for name, head in heads.items()}
     return {
-        "stage_id": stage.id,
-        "parent_id": stage.parent_id,
-        "root_id": stage.root_id,
-        "step": stage.step,
-        "purpose": stage.purpose,
-        "recipe": RECIPE,
-        "dataset": stage.dataset,
-        "split": stage.split,
-        "architecture": stage.model.architecture,
-        "size": stage.model.size,
-        "dtype": stage.model.dtype,
-        "cutoff_a": stage.model.cutoff_a,
-        "trainable": stage.trainable,
-        "seed": stage.seed,
-        "data_seed": stage.data_seed,
-        "heads": [
-            {"name": name, **head.model_dump(exclude={"digest"})}
-            for name, head in stage.heads.items()
+        "n_parameters": sum(p.numel() for p in potential.network.parameters()),
+        "n_trainable": sum(p.numel() for p in parameters),
+        "offsets": [
+            {"head": name, "element": element, "offset_ev": float(value)}
+            for name, head in heads.items()
+            for element, value in zip(potential.elements, head.offsets_ev, strict=True)
         ],
-        "lineage": [labels.model_dump() for labels in stage.lineage],
-        "hyperparameters": stage.hyperparameters.model_dump(),
+        "kept_heads": [{"name": name, "method": heads[name].method} for name in stage.kept],
+        "energy_scale_ev": next(iter(scales.values())) if len(scales) == 1 else None,
+        "scales": [{"head": name, "energy_scale_ev": scale} for name, scale in scales.items()],
+        "mean_neighbours": potential.mean_neighbours,
     }
 
 
@@ -40,12 +38,23 @@ def warnings(baseline: list[Evaluation], start: list[Evaluation], outcome: Outco
     A head that starts worse than offsets alone probably has wrong offsets; a stage that validation
     never improved ends where it began.
     """
+    found = worse_than_offsets(baseline, start)
+    if outcome.best_step == 0 and outcome.stop_reason != "diverged":
+        found.append(
+            "training brought nothing: no validation was better than the one before the first "
+            "step; try a lower learning_rate or a smaller validate_every"
+        )
+    return found
+
+
+def worse_than_offsets(baseline: list[Evaluation], start: list[Evaluation]) -> list[str]:
+    """A warning for each head whose first errors are above those of element offsets alone."""
     offset_only = {
         (e.head, e.method): e.value
         for e in baseline
         if (e.subset, e.metric, e.unit) == ("t", "energy_mae", "meV")
     }
-    found = [
+    return [
         f"head {e.head} starts at {e.value:.0f} meV, worse than element offsets alone "
         f"({limit:.0f} meV): does it inherit the right head, and are its labels right?"
         for e in start
@@ -53,9 +62,3 @@ def warnings(baseline: list[Evaluation], start: list[Evaluation], outcome: Outco
         and (limit := offset_only.get((e.head, e.method))) is not None
         and e.value > limit * (1 + 1e-6)
     ]
-    if outcome.best_step == 0 and outcome.stop_reason != "diverged":
-        found.append(
-            "training brought nothing: no validation was better than the one before the first "
-            "step; try a lower learning_rate or a smaller validate_every"
-        )
-    return found

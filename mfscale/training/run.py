@@ -5,20 +5,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from mfscale.data import Dataset, Graphs, LabelledSet, keys, neighbour_graphs, open_dataset
+from mfscale.data import keys
 from mfscale.models.headed import Batch, set_trainable
-from mfscale.study import Stage
+from mfscale.study import Stage, of_stage
 from mfscale.training import provenance, row
 from mfscale.training.checkpoint import (
-    POTENTIAL,
-    PROGRESS,
     History,
     load_potential,
     load_progress,
@@ -26,8 +23,10 @@ from mfscale.training.checkpoint import (
     save_progress,
 )
 from mfscale.training.errors import TrainingError
-from mfscale.training.evaluation import CHUNK, Evaluation, Evaluator, Moment, StructureError
+from mfscale.training.evaluation import CHUNK, Evaluation, Moment, StructureError
+from mfscale.training.header import POTENTIAL, PROGRESS
 from mfscale.training.initial import child_potential, root_potential
+from mfscale.training.labelled import labelled
 from mfscale.training.loop import CurvePoint, Outcome, Trainer, Validation
 from mfscale.training.loss import loss
 from mfscale.training.potential import Potential, in_ev
@@ -81,19 +80,15 @@ def run_stage(
     if outcome.stop_reason != "diverged":
         after, errors = run.evaluate("end")
         run.publish(outcome)
-    baseline = run.baseline()
+    baseline = run.labelled.baseline()
     found = {
-        **row.of_stage(stage),
+        **of_stage(stage),
+        **row.of_potential(run.potential, run.parameters, stage),
         **run.describe(outcome),
-        **provenance.versions(),
         "evaluations": [dataclasses.asdict(e) for e in (*baseline, *before, *after)],
         "warnings": row.warnings(baseline, before, outcome),
-        "device": provenance.device_name(run.device),
-        "compile_mode": "eager",
-        "n_threads": torch.get_num_threads(),
-        "started_at": started_at,
-        "wall_time_s": time.perf_counter() - began,
-        "peak_memory_mb": provenance.peak_memory_mb(),
+        **provenance.versions(),
+        **provenance.conditions(run.device, started_at, began),
     }
     return StageResult(found, outcome.curve, errors)
 
@@ -107,26 +102,19 @@ class _Run:
         self.stage = stage
         self.folder = checkpoint_dir(stage.id)
         self.device = device
-        self.dataset = _dataset(stage.dataset)
-        self.graphs = _graphs(stage.dataset, stage.model.cutoff_a)
-        self.sets = {name: _labelled_set(self.dataset, stage, name) for name in stage.heads}
-        self.evaluator = Evaluator(self.dataset, self.graphs, stage.split, device)
+        self.labelled = labelled(stage, device)
+        self.sets = self.labelled.sets
         self.before = History(stage.id, 0, 0.0)
         if stage.parent_id is None:
-            self.potential = root_potential(stage, self.sets, self.evaluator)
+            self.potential = root_potential(stage, self.sets, self.labelled.evaluator)
         else:
             parent, self.before = _load_parent(checkpoint_dir(stage.parent_id) / POTENTIAL)
             parent.network.to(device)
-            self.potential = child_potential(stage, self.sets, self.evaluator, parent)
+            self.potential = child_potential(stage, self.sets, self.labelled.evaluator, parent)
         self.parameters = set_trainable(self.potential.network, stage.trainable, stage.heads)
 
     def evaluate(self, moment: Moment) -> tuple[list[Evaluation], list[StructureError]]:
-        return self.evaluator.evaluate(self.potential, self.sets, moment)
-
-    def baseline(self) -> list[Evaluation]:
-        return [
-            e for head, chosen in self.sets.items() for e in self.evaluator.baseline(head, chosen)
-        ]
+        return self.labelled.evaluator.evaluate(self.potential, self.sets, moment)
 
     def train(self, checkpoint_every_s: float) -> Outcome:
         stage, settings = self.stage, self.stage.hyperparameters
@@ -168,28 +156,11 @@ class _Run:
 
     def describe(self, outcome: Outcome) -> dict[str, Any]:
         """The row's fields that only running the stage tells."""
-        potential = self.potential
         return {
             "status": "diverged" if outcome.stop_reason == "diverged" else "finished",
             "reason": "the loss became NaN or infinite"
             if outcome.stop_reason == "diverged"
             else None,
-            "n_parameters": sum(p.numel() for p in potential.network.parameters()),
-            "n_trainable": sum(p.numel() for p in self.parameters),
-            "offsets": [
-                {"head": name, "element": element, "offset_ev": float(value)}
-                for name, head in potential.heads.items()
-                for element, value in zip(potential.elements, head.offsets_ev, strict=True)
-            ],
-            "kept_heads": [
-                {"name": name, "method": potential.heads[name].method} for name in self.stage.kept
-            ],
-            "energy_scale_ev": _only([h.energy_scale_ev for h in potential.heads.values()]),
-            "scales": [
-                {"head": name, "energy_scale_ev": head.energy_scale_ev}
-                for name, head in potential.heads.items()
-            ],
-            "mean_neighbours": potential.mean_neighbours,
             "steps": outcome.steps,
             "steps_to_best": outcome.best_step,
             "samples_seen": outcome.samples_seen,
@@ -207,7 +178,9 @@ class _Run:
             name: (self.stage.heads[name], self.sets[name], structures)
             for name, structures in chosen.items()
         }
-        return make_samples(self.dataset, self.graphs, self.potential, heads, self.device)
+        return make_samples(
+            self.labelled.dataset, self.labelled.graphs, self.potential, heads, self.device
+        )
 
     def _scorer(self, samples: Samples) -> Callable[[], Validation]:
         """What scores the network as it stands on `samples`, whose batches are made once."""
@@ -234,45 +207,11 @@ class _Run:
         )
 
 
-def _only(values: Sequence[float]) -> float | None:
-    return values[0] if len(values) == 1 else None
-
-
-def _labelled_set(dataset: Dataset, stage: Stage, name: str) -> LabelledSet:
-    """The labels of one head, checked to be those the study was expanded with."""
-    head = stage.heads[name]
-    chosen = dataset.labelled_set(
-        head.method,
-        head.subset,
-        head.size,
-        forces=head.forces,
-        data_seed=stage.data_seed,
-        split=stage.split,
-        n_validation=head.n_validation,
-    )
-    if chosen.digest != head.digest:
-        raise TrainingError(
-            f"dataset {stage.dataset!r} here holds other labels for ({head.method}; {head.subset}; "
-            f"{head.size}) than where the study was planned; bring the same dataset to every node"
-        )
-    return chosen
-
-
-@lru_cache(maxsize=4)
-def _dataset(name: str) -> Dataset:
-    return open_dataset(name)
-
-
-@lru_cache(maxsize=8)
-def _graphs(name: str, cutoff_a: float) -> Graphs:
-    return neighbour_graphs(_dataset(name), cutoff_a)
-
-
 def _load_parent(path: Path) -> tuple[Potential, History]:
     try:
         return load_potential(path)
     except TrainingError as error:
         raise TrainingError(
-            f"the parent's model is not where its row says ({error}); restore the checkpoints "
-            "folder of the store, or run the study into a new store"
+            f"the model of the parent cannot be read ({error}); delete that file or restore it, "
+            "and run the study again, which trains a parent again whose model is gone"
         ) from None

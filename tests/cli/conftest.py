@@ -1,10 +1,13 @@
 """A store with a real study in it, trained in this process; ways to call the command line."""
 
+import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -13,6 +16,7 @@ from typer.testing import CliRunner
 
 from mfscale.cli import app, main
 from mfscale.results import CURVE_SCHEMA, ERRORS_SCHEMA, Store
+from mfscale.study import Stage
 
 STUDY = """
 name: small
@@ -55,6 +59,56 @@ def store(tmp_path_factory: pytest.TempPathFactory, study_file: Path) -> Store:
         filled.publish({**result.row, "attempt": 0})
     filled.compact()
     return filled
+
+
+@pytest.fixture
+def copied(store: Store, tmp_path: Path) -> Store:
+    """A copy of the store, to do harm to."""
+    shutil.copytree(store.path, tmp_path / "copy")
+    return Store(tmp_path / "copy")
+
+
+@pytest.fixture(scope="session")
+def stages(study_file: Path) -> list[Stage]:
+    """The stages of the small study; the store lacks the last."""
+    from mfscale.cli.study import expand_file
+
+    return list(expand_file(study_file).stages.values())
+
+
+def model_of(store: Store, stage: Stage) -> Path:
+    return store.checkpoint_dir(stage.id) / "model.safetensors"
+
+
+def content(store: Store) -> dict[str, bytes]:
+    """Every file of a store but its locks."""
+    return {
+        str(path): path.read_bytes()
+        for path in store.path.rglob("*")
+        if path.is_file() and path.suffix != ".lock"
+    }
+
+
+def run_one(stage: Stage, store: Store, *, again: bool = False) -> dict[str, Any]:
+    """Run a stage as a Ray worker does, in this process."""
+    from mfscale.orchestration import worker
+
+    return worker.run_one(
+        {
+            worker.STAGE: stage.model_dump_json(),
+            worker.STORE: str(store.path),
+            worker.ATTEMPT: store.next_attempt(stage.id),
+            worker.AGAIN: again,
+            worker.THREADS: 1,
+            worker.GPU: False,
+            worker.SAVE_EVERY: 60.0,
+        }
+    )
+
+
+def answer(result: Result) -> Any:  # noqa: ANN401 - whatever JSON a command prints
+    """What a script reads: strict JSON on standard output."""
+    return json.loads(result.stdout, parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
 
 
 @pytest.fixture

@@ -7,8 +7,20 @@ import pytest
 import mfscale.scaling
 from mfscale.scaling import choice, comparison, fitting, noisy_pairs
 from mfscale.scaling.laws import own
+from mfscale.scaling.questions import inversion, mix_law, mixes, worths
 
-MODULES = (mfscale.scaling, fitting, own, comparison, choice, noisy_pairs)
+MODULES = (
+    mfscale.scaling,
+    fitting,
+    own,
+    comparison,
+    choice,
+    noisy_pairs,
+    inversion,
+    mix_law,
+    mixes,
+    worths,
+)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)

@@ -1,0 +1,112 @@
+"""Running a study or a part of it, and telling how that went; the same for run and retry."""
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.text import Text
+
+from mfscale.cli._output import console, duration, print_json, stderr
+
+if TYPE_CHECKING:
+    from mfscale.orchestration import Rates, Summary
+    from mfscale.results import Store
+    from mfscale.study import StudyGraph
+
+CpusOption = Annotated[
+    int | None, typer.Option("--cpus", min=1, help="Processor cores to use; all if not given.")
+]
+GpusOption = Annotated[int, typer.Option("--gpus", min=0, help="GPUs to use, one a stage.")]
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+
+def run_and_report(
+    graph: "StudyGraph", store: "Store", *, cpus: int | None, gpus: int, json: bool
+) -> None:
+    """Run what the store lacks of `graph`; ends the program with 1 or 130 if not all went well."""
+    from mfscale.cli._progress import shown
+    from mfscale.models import check_installed
+    from mfscale.orchestration import missing, run, without_model
+
+    statuses = store.statuses()
+    if to_run := missing(graph, statuses, without_model(graph, statuses, store)):
+        for architecture in {stage.model.architecture for stage in to_run}:
+            check_installed(architecture)
+        stderr.print(f"Running {graph.name} into {store.path} …", soft_wrap=True)
+    with shown(len(graph.stages), quiet=json) as on_progress:
+        summary = run(
+            graph,
+            store,
+            estimate=speeds(store),
+            cpus=cpus or cores(),
+            gpus=gpus,
+            on_progress=on_progress,
+        )
+    _report(graph, store, summary, json=json)
+    if summary.progress.ended < summary.progress.total:
+        sys.exit(INTERRUPTED)
+    if summary.progress.failed:
+        sys.exit(1)
+
+
+def speeds(store: "Store | None") -> "Rates":
+    """How fast stages train: as measured in the store, else as on a reference machine."""
+    from mfscale.models import LADDER
+    from mfscale.orchestration import rates
+    from mfscale.results import SCHEMA
+
+    reference = {
+        (architecture, name, "float32", forces): speed
+        for architecture, sizes in LADDER.items()
+        for name, size in sizes.items()
+        for forces, speed in (
+            (False, size.structures_per_second.energies),
+            (True, size.structures_per_second.forces),
+        )
+    }
+    return rates(store.table() if store else SCHEMA.empty_table(), reference)
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _report(graph: "StudyGraph", store: "Store", summary: "Summary", *, json: bool) -> None:
+    progress = summary.progress
+    if json:
+        print_json(
+            {
+                "study": graph.name,
+                "store": str(store.path),
+                "stages": progress.total,
+                "cached": progress.cached,
+                "finished": progress.finished,
+                "diverged": progress.diverged,
+                "failed": progress.failed,
+                "skipped": progress.skipped,
+                "wall_time_s": summary.wall_time_s,
+                "structures_per_second": progress.structures_per_second,
+                "unfinished": [vars(ended) for ended in summary.unfinished],
+                "warnings": list(summary.warnings),
+            }
+        )
+        return
+    left = progress.total - progress.ended
+    ran = f"{progress.finished} stages finished"
+    if left:
+        ran = f"interrupted with {left} stages left (the same command goes on), {ran}"
+    elif progress.finished == 0 and not summary.unfinished:
+        ran = "nothing to run"
+    console.print(
+        Text(f"{graph.name}:", "bold"),
+        f"{ran}, {progress.cached} of {progress.total} were cached, in "
+        f"{duration(summary.wall_time_s)}; results are in {store.path}",
+        soft_wrap=True,
+    )
+    for ended in summary.unfinished:
+        console.print(f"  {ended.stage_id} {ended.status}: {ended.reason}", soft_wrap=True)
+    for warning in summary.warnings:
+        console.print(Text("  warning", "yellow"), warning, soft_wrap=True)

@@ -1,0 +1,137 @@
+"""``compare``, ``invert``, ``mix`` and ``worth``, on tables with known answers and a real store."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from mfscale.results import Store
+from tests.cli.conftest import Command, answer, assert_one_message
+
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """60·x^−0.5 alone, and half of it after pre-training; ± 1% so that there are intervals."""
+    path = tmp_path / "mine.csv"
+    with path.open("w") as file:
+        writer = csv.writer(file)
+        writer.writerow(["cc", "dft", "mae", "after"])
+        for i, x in enumerate((25, 50, 100, 200, 400, 800)):
+            noise = (0.99, 1.01)[i % 2]
+            writer.writerow([x, 0, 60 * x**-0.5 * noise, "none"])
+            writer.writerow([x, 500, 30 * x**-0.5 / noise, "dft"])
+    return path
+
+
+OPTIONS = ("--x", "cc", "--y", "mae", "--group", "after")
+
+
+def test_compare_finds_one_slope_and_two_heights(call: Call, table: Path) -> None:
+    found = answer(call("compare", "--table", table, *OPTIONS, "--json"))
+    p = {test["quantity"]: test["p"] for test in found["tests"]}
+    assert p["exponent"] > 0.05
+    assert p["height"] < 1e-6
+    (height,) = (pair for pair in found["pairs"] if pair["quantity"] == "height")
+    assert height["change"] == pytest.approx(2, rel=0.03)  # none over dft
+    assert "common exponent?  not excluded" in call("compare", "--table", table, *OPTIONS).stdout
+
+
+def test_invert_knows_how_many_labels(call: Call, table: Path) -> None:
+    found = answer(call("invert", "--table", table, *OPTIONS, "--error", 3, "--json"))
+    estimates = {a["group"]["after"]: a["estimate"] for a in found["answers"]}
+    assert estimates["none"] == pytest.approx(400, rel=0.05)  # (60 / 3)²
+    assert estimates["dft"] == pytest.approx(100, rel=0.05)
+    assert all(a["low"] < a["estimate"] < a["suffices"] < a["high"] for a in found["answers"])
+    shown = call("invert", "--table", table, *OPTIONS, "--error", 1)
+    assert "with probability 0.9 the median of runs" in shown.stdout
+    assert shown.stderr.count("warning extrapolation") == 2  # a distance of its own for each group
+
+
+def test_worth_of_half_the_error_is_three_times_the_labels(call: Call, table: Path) -> None:
+    found = answer(call("worth", "--table", table, *OPTIONS, "--labels", 100, "--json"))
+    (worth,) = found["answers"]
+    (row,) = worth["table"]
+    assert row["worth"] == pytest.approx(300, rel=0.05)  # 4 × 100 − 100
+    assert row["helps"] > 0.99
+    assert "worth" in call("worth", "--table", table, *OPTIONS).stdout
+
+
+def test_mix_of_a_table(call: Call, tmp_path: Path) -> None:
+    """60·(cc + 0.3·dft)^−0.5: a DFT label at a tenth of the cost is worth three tenths."""
+    path = tmp_path / "mixes.csv"
+    sizes = [(cc, dft) for cc in (25, 50, 100, 200, 400) for dft in (0, 100, 400, 1600)]
+    rows = [
+        f"{cc},{dft},{60 * (cc + 0.3 * dft) ** -0.5 * (0.99, 1.01)[i * i % 3 % 2]}"
+        for i, (cc, dft) in enumerate(sizes)
+    ]
+    path.write_text("\n".join(["cc,dft,mae", *rows]))
+    asked = ("--table", path, "--x", "cc,dft", "--y", "mae", "--error", 5)
+    found = answer(call("mix", *asked, "--cost", "cc=10", "--cost", "dft=1", "--json"))
+    (mix,) = found["answers"]
+    assert mix["cost_alone"] == pytest.approx(1440, rel=0.1)  # 10 · (60 / 5)²
+    assert mix["cost"] < 0.6 * mix["cost_alone"]
+    assert mix["predicted"]["median"] <= 5
+    assert "The cheapest mix" in call("mix", *asked).stdout
+
+
+def test_questions_of_a_store(call: Call, store: Store) -> None:
+    of = ("--store", store.path)
+    found = answer(call("compare", *of, "--json"))
+    assert {t["quantity"] for t in found["tests"]} == {"exponent", "height"}
+    fits = answer(call("fit", *of, "--law", "power", "--json"))
+    reached = max(f["y_unit"] for f in fits if f["parameters"]["exponent"]["estimate"] is not None)
+    found = answer(call("invert", *of, "--error", reached, "--json"))
+    assert found["answers"]
+    assert "one-draw" in {w["code"] for w in found["warnings"]}
+    found = answer(call("worth", *of, "--json"))
+    assert {a["group"]["pretraining"] for a in found["answers"]} <= {
+        "dft:b:8+forces",
+        "dft:b:16+forces",
+    }
+    assert found["answers"][0]["price"] == pytest.approx(0.8)  # 8 DFT labels, a tenth of CC each
+
+
+def test_mix_of_a_store_too_small_to_be_sure(store: Store, mfscale_here: Command) -> None:
+    """Its rows are found and fitted; without one checkpoint they would determine no law."""
+    refused = mfscale_here("mix", "--store", store.path, "--error", 1e6)
+    assert_one_message(refused, "how sure the label-equivalent law is, is unknown", "root_id")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("invert", "--error", -1, *OPTIONS), ("mae = -1", "above 0")),
+        (("invert", "--error", 3, "--probability", 2, *OPTIONS), ("probability = 2",)),
+        (("compare", "--x", "cc", "--y", "mae"), ("--group",)),
+        (("worth", "--direct", "nothing", *OPTIONS), ("after = nothing", "dft, none")),
+        (("mix", "--error", 3, "--x", "cc,xyz", "--y", "mae"), ("'xyz'",)),
+        (("mix", "--error", 3, "--x", "cc,dft", "--y", "mae", "--cost", "abc=3"), ("abc", "dft")),
+        (("mix", "--error", 3, "--x", "cc,dft", "--y", "mae", "--cost", "cc"), ("--cost cc",)),
+        (("mix", "--error", 0, "--x", "cc,dft", "--y", "mae"), ("above 0",)),
+        (("mix", "--error", 1e-9, "--x", "cc,dft", "--y", "mae"), ("not reachable",)),
+    ],
+)
+def test_bad_questions_get_one_message(
+    arguments: tuple[object, ...], words: tuple[str, ...], table: Path, mfscale_here: Command
+) -> None:
+    assert_one_message(mfscale_here(*arguments, "--table", table), *words)
+
+
+def test_an_error_below_the_irreducible_one_is_not_reachable(
+    tmp_path: Path, mfscale_here: Command
+) -> None:
+    path = tmp_path / "floor.csv"
+    rows = [f"{x},{2 + 60 / x}" for x in (10, 20, 40, 80, 160, 320, 640)]
+    path.write_text("\n".join(["x,y", *rows]))
+    asked = ("--table", path, "--x", "x", "--y", "y", "--law", "saturating power")
+    assert_one_message(mfscale_here("invert", "--error", 1, *asked), "irreducible error E is 2")
+
+
+def test_a_store_without_the_columns_says_so(store: Store, mfscale_here: Command) -> None:
+    for command in (("mix", "--error", 3), ("worth",), ("compare",), ("invert", "--error", 3)):
+        refused = mfscale_here(*command, "--store", store.path, "--target", "xtb")
+        assert_one_message(refused, "xtb", "--target")
