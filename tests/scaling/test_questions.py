@@ -33,6 +33,13 @@ def test_the_law_at_its_inverse_is_the_error(error: float) -> None:
     assert at_high["mean_high"] == pytest.approx(error, rel=0.01)
 
 
+def test_a_single_number_of_labels_does_not_tell_their_worth() -> None:
+    dft, cc = (v.ravel() for v in np.meshgrid([0, 100], [25, 50, 100, 200]))
+    table = pd.DataFrame({"dft": dft, "cc": cc, "mae": 60 * (cc + 0.2 * dft) ** -0.5})
+    with pytest.raises(FitError, match=r"dft has one value beside 0, 100.*two or more"):
+        fit_mix(table, {"cc": "cc", "dft": "dft"}, target="cc", y="mae")
+
+
 def test_a_new_run_needs_more_labels_than_the_median() -> None:
     law = fitted(sigma=0.1)
     median, run = (invert(law, 3.0, new_run=new) for new in (False, True))

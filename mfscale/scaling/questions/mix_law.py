@@ -48,8 +48,8 @@ def fit_mix(
     Raises
     ------
     FitError
-        For an unknown law, a target without a column, no other method, or no law that the rows
-        determine.
+        For an unknown law, a target without a column, no other method or one with a single number
+        of labels, or no law that the rows determine.
 
     Examples
     --------
@@ -67,6 +67,13 @@ def fit_mix(
     others = [m for m, column in labels.items() if m != target and (counts[column] > 0).any()]
     if not others:
         raise FitError(f"no row has labels of a method beside {target}: there is nothing to mix")
+    for method in others:
+        amounts = counts[labels[method]]
+        if len(amounts[amounts > 0].unique()) == 1:
+            raise FitError(
+                f"{labels[method]} has one value beside 0, {format_number(amounts.max())}: what a "
+                f"label of {method} is worth takes two or more"
+            )
     if law in OF_TWO and len(others) > 1:
         raise FitError(f"the {law} law is of two methods, not of {target}, {', '.join(others)}")
 

@@ -236,6 +236,9 @@ class _Search:
             if found:
                 counts = {self.fit.axes[role].column: v for role, v in found.items()}
                 rows.append({"error": float(error), "cost": self.price(found), **counts})
+        for i in range(len(rows) - 2, -1, -1):  # what reaches a lower error reaches this one too
+            if rows[i + 1]["cost"] < rows[i]["cost"]:
+                rows[i] = {**rows[i + 1], "error": rows[i]["error"]}
         columns = [axis.column for axis in self.fit.axes.values()]
         return pd.DataFrame(rows, columns=["error", "cost", *columns])
 
@@ -259,7 +262,7 @@ class _Search:
         high = np.array([log(self.ranges[role][1]) for role in used])
         absent = {role: 0.0 for role in self.others if role not in used}
         ends = low, high
-        points = 17 if len(used) < 2 else 9
+        points = 41 if len(used) < 2 else 9
         place = (low + high) / 2
         for _ in range(effort.rounds if used else 1):
             lines = [np.linspace(a, b, points) for a, b in zip(*ends, strict=True)]
