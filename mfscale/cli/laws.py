@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.text import Text
 
 from mfscale.cli import _analysis
 from mfscale.cli._analysis import Question, Table
 from mfscale.cli._options import DEFAULT_STORE, JsonOption, StoreOption, StudyOption
 from mfscale.cli._output import console, print_frame, print_json, stderr
+from mfscale.cli._warned import gathered, print_warnings
 
 if TYPE_CHECKING:
     from mfscale.scaling import Fit
@@ -104,23 +104,22 @@ def predict(
     ((question, fits),) = answers_of(law or Law.power, store, study, target, level, asked)
     import pandas as pd
 
-    parts, warnings = [], []
+    parts, warned = [], []
     for found in fits:
         if not found.determined:
-            warnings += [_warned(found, w.message) for w in found.warnings]
+            warned.append((found.group, found.warnings))
             continue
         predicted = found.predict(at)
         for position, (name, value) in enumerate(found.group.items()):
             predicted.insert(position, name, value)
         parts.append(predicted)
-        warnings += [_warned(found, w.message) for w in found.warnings_at(at)]
+        warned.append((found.group, found.warnings_at(at)))
     frame = pd.concat(parts, ignore_index=True)
     if json:
-        print_json({"predictions": frame.to_dict(orient="records"), "warnings": warnings})
+        print_json({"predictions": frame.to_dict(orient="records"), "warnings": gathered(warned)})
         return
     print_frame(frame.rename(columns={"x": question.x}), title=question.y)
-    for warning in dict.fromkeys(warnings):
-        stderr.print(Text("warning", "yellow"), warning, soft_wrap=True)
+    print_warnings(warned)
 
 
 def plot(
@@ -217,8 +216,3 @@ def _print_fits(question: Question, fits: "list[Fit]") -> None:
         title = f"{question.law} laws of {question.y} against {question.x}"
         print_frame(table[list(kept)], title=title)
         console.print()
-
-
-def _warned(found: "Fit", message: str) -> str:
-    where = ", ".join(f"{name} = {value}" for name, value in found.group.items())
-    return f"{where}: {message}" if where else message

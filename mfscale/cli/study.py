@@ -136,8 +136,8 @@ def run(
     """Run the stages of a study that the store lacks.
 
     A finished stage is not run again, whichever study needs it (unless its model was deleted and
-    another stage starts from it). Interrupted, the same command goes
-    on from the last checkpoints. Exit status: 0, 1 if a stage failed, 130 if interrupted.
+    another stage starts from it). Interrupted, the same command goes on from the last checkpoints.
+    Exit status: 0, 1 if a stage failed, 130 if interrupted.
     """
     from mfscale.results import Store
 

@@ -175,7 +175,7 @@ def test_fit_and_predict_on_a_table_of_ones_own(call: Call, tmp_path: Path) -> N
     assert [f["parameters"]["exponent"]["estimate"] for f in fits] == pytest.approx([0.5, 0.5])
     said = answer(call("predict", *options, "--at", 100, "--json"))
     assert [row["median"] for row in said["predictions"]] == pytest.approx([0.3, 0.6])
-    assert any("beyond the data" in warning for warning in said["warnings"])
+    assert any("beyond the data" in warning["message"] for warning in said["warnings"])
     assert "0.3" in call("predict", *options, "--at", 100).stdout
 
 
