@@ -1,7 +1,7 @@
 """The catalogue a study is expanded with, from the data and models rooms."""
 
 from mfscale.data import TRAINING_SUBSETS, Dataset, open_dataset
-from mfscale.models import LADDER
+from mfscale.models import LADDER, TRAINABLE
 from mfscale.study import Catalogue, DatasetEntry, LabelRequest, MethodEntry, ModelEntry
 
 
@@ -11,10 +11,16 @@ def catalogue() -> Catalogue:
         dataset=lambda name: _entry(name, open_dataset(name)),
         models={
             architecture: {
-                name: ModelEntry(size.settings, size.n_parameters) for name, size in sizes.items()
+                name: ModelEntry(
+                    size.settings,
+                    size.n_parameters,
+                    most={part: p.most(size) for part, p in TRAINABLE.items() if p.number},
+                )
+                for name, size in sizes.items()
             }
             for architecture, sizes in LADDER.items()
         },
+        trainable={name: part.number for name, part in TRAINABLE.items()},
     )
 
 

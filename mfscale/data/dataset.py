@@ -22,11 +22,16 @@ if TYPE_CHECKING:
 
 Indices = NDArray[np.int64]
 
+DIFFERENCE = " - "
+"""Between two methods: ``cc - xtb`` is a label source, the first method minus the second."""
+
 
 class Dataset:
     """Structures with labels by one or more methods, memory-mapped from a directory.
 
-    Structures are known by their index, 0 to ``n_structures`` − 1. Opening reads array headers
+    Structures are known by their index, 0 to ``n_structures`` − 1. Wherever labels are asked for, a
+    method may be a difference of two, ``cc - xtb``: its labels are those of structures that both
+    methods have labelled, and it has forces where both do (Δ-learning). Opening reads array headers
     alone, and pickling sends the path alone, so that processes share one copy of the data.
 
     Parameters
@@ -145,6 +150,10 @@ class Dataset:
         rows = self._checked(structures)
         return forces.gather(*self._labels[method].find(rows), self.n_atoms(rows))
 
+    def has_forces(self, method: str) -> bool:
+        """Whether labels of a method come with forces."""
+        return self._labels_of(method).forces is not None
+
     def n_labels(self, method: str, subset: str, *, split: str = "random") -> tuple[int, int]:
         """Labels of a method in a subset: for training, and reserved for validation.
 
@@ -261,9 +270,15 @@ class Dataset:
             )
         return rows
 
-    def _labels_of(self, method: str) -> Labels:
-        self._known("method", method, tuple(self.methods))
-        return self._labels[method]
+    def _labels_of(self, source: str) -> Labels:
+        """The labels of a method, or of a difference of two, which is kept once it is asked for."""
+        if source not in self._labels:
+            high, minus, low = source.partition(DIFFERENCE)
+            for method in (high, low) if minus else (source,):
+                self._known("method", method, tuple(self.methods))
+            every = np.diff(self.first_atom)
+            self._labels[source] = self._labels[high].minus(self._labels[low], every)
+        return self._labels[source]
 
     def _forces_of(self, method: str) -> ForceLabels:
         forces = self._labels_of(method).forces

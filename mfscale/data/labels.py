@@ -22,7 +22,7 @@ class ForceLabels:
     values
         (F, 3) eV/Å.
     digest
-        (n, 16) content digest of each label's forces.
+        (n, 16) content digest of each label's forces; (n, 32) of a difference, both methods'.
     """
 
     first: NDArray[np.int64]
@@ -68,6 +68,33 @@ class Labels:
             names = ("first_force", "forces", "forces_digest")
             forces = ForceLabels(*(arrays[f"{method.name}_{name}"] for name in names))
         return cls(arrays[f"{method.name}_structure"], arrays[f"{method.name}_energy"], forces)
+
+    def minus(self, low: "Labels", n_atoms: NDArray[np.int64]) -> "Labels":
+        """The difference to another method's labels, on the structures that have both.
+
+        Parameters
+        ----------
+        low
+            What is subtracted.
+        n_atoms
+            (S,) atoms of every structure of the dataset.
+
+        Returns
+        -------
+        Labels
+            With forces where both methods have them; the forces of a difference are known by the
+            digests of both.
+        """
+        structures = np.intersect1d(self.structures, low.structures, assume_unique=True)
+        mine, theirs = self.find(structures)[0], low.find(structures)[0]
+        forces = None
+        if self.forces and low.forces:
+            atoms = n_atoms[structures]
+            every = np.ones(len(structures), dtype=np.bool_)
+            values = self.forces.gather(mine, every, atoms) - low.forces.gather(theirs, every, atoms)
+            digest = np.concatenate([self.forces.digest[mine], low.forces.digest[theirs]], axis=1)
+            forces = ForceLabels(ragged.offsets(atoms), values, digest)
+        return Labels(structures, self.energy[mine] - low.energy[theirs], forces)
 
     def find(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """Look structures up: the label of each labelled one, and which are labelled, (k,)."""

@@ -17,7 +17,10 @@ _UNIT_SLUGS = {"meV": "mev", "meV/atom": "mev_per_atom", "meV/Å": "mev_per_a"}
 _VALIDATION = "/validation"
 _MODEL = [field.name for field in GROUPS["model"] if not pa.types.is_list(field.type)]
 _OF_PARENT = (*_MODEL, "recipe", "converged")
-_HEAD_FIELDS = ("size", "n_validation", "subset", "forces", "weight", "sampling_ratio")
+_HEAD_FIELDS = (
+    *("size", "n_validation", "subset", "forces", "weight", "sampling_ratio"),
+    *("inherit", "minus", "inference_cost"),
+)
 _EVALUATION_KEYS = ("head", "method", "subset", "moment", "metric", "unit")
 
 
@@ -39,11 +42,13 @@ def flatten(table: pa.Table) -> "pd.DataFrame":
         ``stage_id``, ``status``, …         every scalar field of ``SCHEMA``
         ``hp_<name>``                       hyperparameters
         ``<head>_size``, ``_n_validation``  labels of a head of this stage; also ``_subset``,
-                                            ``_forces``, ``_weight`` and ``_sampling_ratio``
+                                            ``_forces``, ``_weight``, ``_sampling_ratio``,
+                                            ``_inherit``, ``_minus`` and ``_inference_cost``
         ``<head>_beside``                   the labelled sets of the stage's other heads; ``none``
                                             if it learns alone
-        ``labels``                          the stage's labelled sets, ``dft:b:400+forces``;
-                                            several heads joined by ``&``
+        ``labels``                          the stage's labelled sets, ``dft:b:400+forces``, of
+                                            differences ``cc-xtb:a:50``; several heads joined by
+                                            ``&``
         ``pretraining``                     the same of its ancestors, steps joined by ``>``;
                                             ``none`` at a root
         ``n_labels_<method>``               distinct training labels of the whole lineage: draws
@@ -164,8 +169,9 @@ def _lineage_columns(lineage: Entries, step: pa.ChunkedArray) -> Columns:
 
 def _label_text(entries: Entries) -> pa.Array:
     fields = entries.fields
+    minus = pc.binary_join_element_wise(fields["method"], fields["minus"], "-")
     sets = pc.binary_join_element_wise(
-        fields["method"], fields["subset"], fields["size"].cast(pa.string()), ":"
+        pc.coalesce(minus, fields["method"]), fields["subset"], fields["size"].cast(pa.string()), ":"
     )
     forces = pc.if_else(fields["forces"], "+forces", "").fill_null("")
     return pc.binary_join_element_wise(sets, forces, "")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-FORMAT = 2
+FORMAT = 3
 FORMAT_KEY = b"mfscale_format"
 
 STATUSES = ("finished", "diverged", "failed", "skipped")
@@ -49,6 +49,8 @@ _LABELS = (
     _field("forces", _flag, "whether forces are among the labels"),
 )
 
+_MINUS = _field("minus", _text, "method whose labels were subtracted; null if none were")
+
 _HEAD = pa.struct(
     [
         _field("name", _text, "name of the head", required=True),
@@ -63,6 +65,12 @@ _HEAD = pa.struct(
         ),
         _field("inherit", _text, "parent's head that this one starts from"),
         _field("digest", _text, "hash of the labels' content"),
+        _MINUS,
+        _field(
+            "inference_cost",
+            _real,
+            "relative cost of the label that each prediction takes (CC = 1000); 0 if it takes none",
+        ),
     ]
 )
 
@@ -79,6 +87,7 @@ _LINEAGE = pa.struct(
         _field("stage_id", _text, "stage that trained on these labels"),
         _field("head", _text, "head that learned from these labels"),
         *_LABELS,
+        _MINUS,
     ]
 )
 
@@ -199,6 +208,12 @@ GROUPS: dict[str, tuple[pa.Field, ...]] = {
         _field("n_parameters", _count, "parameters of the model", unit="parameters"),
         _field("n_trainable", _count, "parameters that this stage trains", unit="parameters"),
         _field("trainable", _text, "part of the model that this stage trains"),
+        _field(
+            "fidelity",
+            _text,
+            "where the method enters: a readout for each head, or one for all and the method as an "
+            "input; null: readout",
+        ),
         _field("energy_scale_ev", _real, "energy scale of the model's only head", unit="eV"),
         _field("scales", pa.list_(_SCALE), "energy scale of each head"),
         _field("mean_neighbours", _real, "mean number of neighbours, set at the root"),
@@ -219,6 +234,7 @@ GROUPS: dict[str, tuple[pa.Field, ...]] = {
         _field("seed", _count, "seed of initialisation and batch order"),
         _field("data_seed", _count, "seed that draws the labelled sets"),
         _field("hyperparameters", _HYPERPARAMETERS, "settings of the training"),
+        _field("tuning", _text, "tuning that chose the settings; null if none did"),
     ),
     "training": (
         _field("steps", _count, "optimiser steps taken", unit="steps"),
@@ -227,8 +243,9 @@ GROUPS: dict[str, tuple[pa.Field, ...]] = {
         _field(
             "stop_reason",
             _text,
-            "what ended the training; adopted: none took place, the model is from a file",
-            choices=("plateau", "cap", "diverged", "adopted"),
+            "what ended the training; adopted: none took place, the model is from a file; pruned: a "
+            "tuning trial without hope",
+            choices=("plateau", "cap", "diverged", "adopted", "pruned"),
         ),
         _field(
             "converged",

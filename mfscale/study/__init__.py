@@ -14,10 +14,13 @@ from mfscale.study.load import Study, load_study, parse_study
 from mfscale.study.recorded import of_stage, recorded
 from mfscale.study.schema import Hyperparameters, ModelSpec
 from mfscale.study.stage import RECIPE, Head, LabelledSetOf, Model, Stage
+from mfscale.study.tuning import Choice, Choices, Range, Tuning
 
 __all__ = [
     "RECIPE",
     "Catalogue",
+    "Choice",
+    "Choices",
     "DatasetEntry",
     "Description",
     "Difference",
@@ -29,10 +32,12 @@ __all__ = [
     "Model",
     "ModelEntry",
     "ModelSpec",
+    "Range",
     "Stage",
     "Study",
     "StudyError",
     "StudyGraph",
+    "Tuning",
     "described",
     "differences",
     "expand",

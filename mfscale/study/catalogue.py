@@ -5,7 +5,7 @@ The study room knows nothing of arrays or networks. Whoever expands a study pass
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Plain = bool | int | float | str
 
@@ -18,9 +18,17 @@ class MethodEntry:
     cost: float
 
 
+def label_source(method: str, minus: str | None) -> str:
+    """Whose labels a head learns: a method's, or the difference of two, as datasets call it."""
+    return method if minus is None else f"{method} - {minus}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class LabelRequest:
-    """Which labels one head is to learn from, before anything is read."""
+    """Which labels one head is to learn from, before anything is read.
+
+    `method` is a `label_source`: a method, or a difference of two.
+    """
 
     method: str
     subset: str
@@ -44,7 +52,7 @@ class DatasetEntry:
     subsets, splits
         The training subsets, and the ways the dataset can be divided into them.
     n_labels
-        ``(method, subset, split)`` → labels for training, labels reserved for validation.
+        ``(label source, subset, split)`` → labels for training, labels reserved for validation.
     digest
         Content digest of a labelled set: equal for equal labels, whatever the dataset's name.
     """
@@ -59,10 +67,22 @@ class DatasetEntry:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A named size of an architecture: the settings it stands for, and its parameter count."""
+    """A named size of an architecture.
+
+    Attributes
+    ----------
+    settings
+        What the name stands for.
+    n_parameters
+        With one head.
+    most
+        Trainable part that takes a number → the largest this size allows; 0 or absent if the
+        model has no such part.
+    """
 
     settings: Mapping[str, Plain]
     n_parameters: int
+    most: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,7 +95,11 @@ class Catalogue:
         Name or path → its entry; raises `ValueError` with a clear message for an unknown one.
     models
         Architecture → size → entry.
+    trainable
+        Parts of a model that a step may train → what the number that goes with the name means;
+        None for a part without a number.
     """
 
     dataset: Callable[[str], DatasetEntry]
     models: Mapping[str, Mapping[str, ModelEntry]]
+    trainable: Mapping[str, str | None]

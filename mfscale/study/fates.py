@@ -56,3 +56,12 @@ def check_sampling(heads: Mapping[str, Head], where: str) -> None:
             f"{where}.{without[0]}.sampling_ratio: is missing, but another head of the step has "
             "one; give every head a ratio, e.g. 1 to each for equal shares, or none"
         )
+
+
+def check_shared(kept: tuple[str, ...], where: str) -> None:
+    """Raise `StudyError` if a head is to stay as it is while its only readout goes on learning."""
+    if kept:
+        raise StudyError(
+            f"{where}.{kept[0]}: cannot keep a head as it is where all heads share one readout "
+            "(model.fidelity: embedding); train it along with a labelled set, or drop it"
+        )

@@ -35,6 +35,8 @@ class Study:
         `training` goes on top.
     strategies
         Strategy → list of steps.
+    tune
+        The block that says which hyperparameters are chosen first; None if there is none.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Study:
     shared: Mapping[str, Any]
     training: Any
     strategies: Mapping[str, list[dict[str, Any]]]
+    tune: Any = None
 
 
 def load_study(path: Path) -> Study:
@@ -122,9 +125,10 @@ def _study(tree: object, source: str, default_name: str) -> Study:
     return Study(
         name=name,
         source=source,
-        shared={k: v for k, v in tree.items() if k not in {"name", "training", "strategies"}},
+        shared={k: v for k, v in tree.items() if k not in {"name", "training", "strategies", "tune"}},
         training=tree.get("training", {}),
         strategies=_strategies(tree.get("strategies")),
+        tune=tree.get("tune"),
     )
 
 

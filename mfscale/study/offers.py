@@ -1,12 +1,14 @@
 """Look up in the catalogue what a step asks for: a network, a dataset, labelled sets."""
 
-from mfscale.study.catalogue import Catalogue, DatasetEntry, LabelRequest
+from mfscale.study.catalogue import Catalogue, DatasetEntry, LabelRequest, label_source
 from mfscale.study.errors import StudyError
 from mfscale.study.messages import suggest
 from mfscale.study.schema import HeadSpec, ModelSpec, StrategySpec
 from mfscale.study.stage import Head, Model, Stage
 
 FRESH = "fresh"
+EVERYTHING = "all"
+"""What a step from scratch trains."""
 
 
 class Offers:
@@ -40,7 +42,35 @@ class Offers:
             settings=dict(sizes[spec.size].settings),
             dtype=spec.dtype,
             cutoff_a=spec.cutoff_a,
+            fidelity=spec.fidelity,
         )
+
+    def trainable(
+        self, asked: str | dict[str, int], spec: ModelSpec, parent: Stage | None, where: str
+    ) -> str:
+        """The part of the model that a step trains, as a stage writes it: ``all``, ``lora:8``."""
+        parts = self._catalogue.trainable
+        if isinstance(asked, dict) and len(asked) != 1:
+            raise StudyError(f"{where}: name one part with its number, e.g. {{lora: 8}}")
+        name, number = next(iter(asked.items())) if isinstance(asked, dict) else (asked, None)
+        if name not in parts:
+            raise StudyError(f"{where}: unknown {name!r}{suggest(name, parts)}")
+        if parent is None and name != EVERYTHING:
+            raise StudyError(
+                f"{where}: a step from scratch trains everything; {name!r} needs a step before it"
+            )
+        meaning = parts[name]
+        if (meaning is None) != (number is None):
+            right = name if meaning is None else f"{{{name}: NUMBER}}, the {meaning}"
+            raise StudyError(f"{where}: write {right}")
+        if number is None:
+            return name
+        most = self._catalogue.models[spec.architecture][spec.size].most.get(name, 0)
+        if number > most:
+            model = f"{spec.architecture} {spec.size}"
+            remedy = f"ask for at most {most}" if most else f"{model} has no such part"
+            raise StudyError(f"{where}: the {meaning} is {number}, too large for {model}; {remedy}")
+        return f"{name}:{number}"
 
     def head(
         self, spec: StrategySpec, name: str, head: HeadSpec, parent: Stage | None, where: str
@@ -48,15 +78,19 @@ class Offers:
         """A head with the content of its labelled set; `where` is its place in the file."""
         dataset = self._dataset(spec)
         request = _requested(dataset, spec, name, head, where)
+        inherit = _inherited(name, head, parent, where)
+        _check_difference(head, inherit, parent, where)
         return Head(
-            method=request.method,
+            method=head.method or name,
+            minus=head.minus,
+            inference_cost=dataset.methods[head.minus].cost if head.minus else 0.0,
             subset=request.subset,
             size=request.size,
             n_validation=request.n_validation,
             forces=request.forces,
             weight=head.weight,
             sampling_ratio=head.sampling_ratio,
-            inherit=_inherited(name, head, parent, where),
+            inherit=inherit,
             digest=self._digest(dataset, request),
         )
 
@@ -93,17 +127,25 @@ def _requested(
             f"{where}.subset: cannot train on {head.subset!r}"
             + suggest(head.subset, dataset.subsets)
         )
-    has_forces = dataset.methods[method].has_forces
+    if head.minus is not None and head.minus not in dataset.methods:
+        raise StudyError(
+            f"{where}.minus: {dataset.name} has no labels of method {head.minus!r}"
+            + suggest(head.minus, dataset.methods)
+        )
+    if head.minus == method:
+        raise StudyError(f"{where}.minus: {method} minus itself is nothing; name another method")
+    source = label_source(method, head.minus)
+    has_forces = all(dataset.methods[m].has_forces for m in (method, head.minus or method))
     if head.forces and not has_forces:
         raise StudyError(
-            f"{where}.forces: {method} labels of {dataset.name} have no forces; "
+            f"{where}.forces: {source} labels of {dataset.name} have no forces; "
             "leave the key out or write false"
         )
-    available, reserved = dataset.n_labels(method, head.subset, spec.split)
+    available, reserved = dataset.n_labels(source, head.subset, spec.split)
     if available == 0:
-        having = [s for s in dataset.subsets if dataset.n_labels(method, s, spec.split)[0]]
+        having = [s for s in dataset.subsets if dataset.n_labels(source, s, spec.split)[0]]
         raise StudyError(
-            f"{where}.subset: {dataset.name} has no {method} labels in {head.subset!r}; there are "
+            f"{where}.subset: {dataset.name} has no {source} labels in {head.subset!r}; there are "
             f"some in {', '.join(having) or 'no subset'}"
         )
     for key, asked, there in (
@@ -112,11 +154,11 @@ def _requested(
     ):
         if asked > there:
             raise StudyError(
-                f"{where}.{key}: asks for {asked} labels of ({method}; {head.subset}), but "
+                f"{where}.{key}: asks for {asked} labels of ({source}; {head.subset}), but "
                 f"{dataset.name} has {there}; ask for at most that many"
             )
     return LabelRequest(
-        method=method,
+        method=source,
         subset=head.subset,
         split=spec.split,
         size=head.size,
@@ -149,3 +191,14 @@ def _inherited(name: str, head: HeadSpec, parent: Stage | None, where: str) -> s
         f"{where}.inherit: say which head of the step before this one starts from: "
         + ", ".join((*parent.carried, FRESH))
     )
+
+
+def _check_difference(head: HeadSpec, inherit: str | None, parent: Stage | None, where: str) -> None:
+    """Raise `StudyError` if a readout of totals is to go on with differences, or the reverse."""
+    before = parent.heads.get(inherit) if parent and inherit else None
+    if before is not None and before.minus != head.minus:
+        mine, theirs = (f"a difference to {m}" if m else "totals" for m in (head.minus, before.minus))
+        raise StudyError(
+            f"{where}.inherit: this head learns {mine}, {inherit!r} of the step before {theirs}; "
+            f"write inherit: {FRESH}"
+        )

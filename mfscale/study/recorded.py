@@ -9,9 +9,10 @@ from mfscale.study.errors import StudyError
 from mfscale.study.schema import Hyperparameters
 from mfscale.study.stage import RECIPE, Head, LabelledSetOf, Model, Stage
 
-_AS_THEY_ARE = ("parent_id", "root_id", "step", "purpose", "dataset", "split", "trainable")
+_IDS = ("parent_id", "root_id", "step")
+_AS_THEY_ARE = (*_IDS, "purpose", "tuning", "dataset", "split", "trainable")
 _SEEDS = ("seed", "data_seed")
-_OF_MODEL = ("architecture", "size", "dtype", "cutoff_a")
+_OF_MODEL = ("architecture", "size", "dtype", "cutoff_a", "fidelity")
 
 
 def of_stage(stage: Stage) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def recorded(row: Mapping[str, Any]) -> Stage:
         return Stage(
             id=row["stage_id"],
             **{name: row[name] for name in (*_AS_THEY_ARE, *_SEEDS)},
-            model=Model(settings={}, **{name: row[name] for name in _OF_MODEL}),
+            model=Model(settings={}, **_known({name: row[name] for name in _OF_MODEL})),
             heads={head["name"]: _head(head) for head in row["heads"]},
             kept=tuple(head["name"] for head in row["kept_heads"] or ()),
             lineage=tuple(LabelledSetOf(**labels) for labels in row["lineage"]),
@@ -57,6 +58,7 @@ def recorded(row: Mapping[str, Any]) -> Stage:
 
 def _head(entry: Mapping[str, Any]) -> Head:
     fields = {name: value for name, value in entry.items() if name != "name"}
+    fields["inference_cost"] = fields.get("inference_cost") or 0.0
     return Head(**{**fields, "digest": fields.get("digest") or ""})
 
 

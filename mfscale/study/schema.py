@@ -23,6 +23,11 @@ class ModelSpec(_Spec):
     size: str = "tiny"
     dtype: Literal["float32", "float64"] = "float32"
     cutoff_a: float = Field(default=5.0, gt=0.5, le=20.0, description="neighbour cutoff, Å")
+    fidelity: Literal["readout", "embedding"] = Field(
+        default="readout",
+        description="where the method enters: a readout for each head, or one readout for all and "
+        "the method as an input of the network",
+    )
 
 
 class Hyperparameters(_Spec):
@@ -61,6 +66,10 @@ class HeadSpec(_Spec):
     """One readout and the labelled set it learns from."""
 
     method: str | None = Field(default=None, description="label source; unset: the head's name")
+    minus: str | None = Field(
+        default=None,
+        description="Δ-learning: learn the method's labels minus this one's, where both are known",
+    )
     subset: str
     size: int = Field(ge=1, description="training labels; validation is counted beside it")
     forces: bool | None = Field(default=None, description="unset: wherever the method has them")
@@ -97,7 +106,11 @@ class StepSpec(_Spec):
     """
 
     heads: dict[Name, HeadEntry] = Field(min_length=1)
-    trainable: Literal["all", "readout"] = "all"
+    trainable: str | dict[str, Annotated[int, Field(ge=1)]] = Field(
+        default="all",
+        description="part of the model that learns: a name, or a name with a number, "
+        "{freeze_blocks: 1}",
+    )
     training: Hyperparameters = Hyperparameters()
 
 
@@ -113,4 +126,4 @@ class StrategySpec(_Spec):
 
 
 SHARED_KEYS = tuple(key for key in StrategySpec.model_fields if key != "steps")
-STUDY_KEYS = ("name", *SHARED_KEYS, "training", "strategies")
+STUDY_KEYS = ("name", *SHARED_KEYS, "training", "tune", "strategies")

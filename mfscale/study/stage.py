@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from mfscale.study.catalogue import Plain
+from mfscale.study.catalogue import Plain, label_source
 from mfscale.study.schema import Hyperparameters
 
 RECIPE = 2
@@ -21,19 +21,30 @@ class _Plain(BaseModel):
 
 
 class Model(_Plain):
-    """A network: its family, its named size, and the settings that name stands for."""
+    """A network: its family, its named size, and the settings that name stands for.
+
+    `fidelity` says where the method enters: in a readout for each head, or as an input of the
+    network with one readout for all.
+    """
 
     architecture: str
     size: str
     settings: dict[str, Plain]
     dtype: Literal["float32", "float64"]
     cutoff_a: float
+    fidelity: Literal["readout", "embedding"] = "readout"
 
 
 class Head(_Plain):
-    """A readout, the labelled set it learns from, and the parent's head it starts from."""
+    """A readout, the labelled set it learns from, and the parent's head it starts from.
+
+    With `minus` it learns the difference of two methods' labels (Δ-learning): a prediction then
+    takes a label of that method, whose relative cost (CC = 1000) is `inference_cost`.
+    """
 
     method: str
+    minus: str | None = None
+    inference_cost: float = 0.0
     subset: str
     size: int
     n_validation: int
@@ -43,6 +54,11 @@ class Head(_Plain):
     inherit: str | None
     digest: str
 
+    @property
+    def source(self) -> str:
+        """Whose labels it learns, as a dataset calls them."""
+        return label_source(self.method, self.minus)
+
 
 class LabelledSetOf(_Plain):
     """A labelled set that went into a stage or one of its ancestors."""
@@ -51,6 +67,7 @@ class LabelledSetOf(_Plain):
     stage_id: str
     head: str
     method: str
+    minus: str | None = None
     subset: str
     size: int
     forces: bool
@@ -63,7 +80,10 @@ class Stage(_Plain):
     name, for the order in which a file names them must not matter.
 
     `id` depends on what is trained on what and how, and on nothing else: not on the names of
-    study, strategy or dataset, on paths, devices or evaluation (see `identity`).
+    study, strategy, dataset or tuning, on paths, devices or evaluation (see `identity`).
+
+    `trainable` is a part's name, with a number behind a colon where it takes one: ``lora:8``.
+    `tuning` names the tuning whose choice its hyperparameters are; None if nothing was tuned.
     """
 
     id: str
@@ -81,6 +101,7 @@ class Stage(_Plain):
     seed: int
     data_seed: int
     purpose: Literal["science", "tune"] = "science"
+    tuning: str | None = None
 
     @property
     def carried(self) -> tuple[str, ...]:
@@ -97,11 +118,13 @@ def identity(
     trainable: str,
     hyperparameters: Hyperparameters,
     seed: int,
+    purpose: Literal["science", "tune"] = "science",
 ) -> str:
     """Hash of what a stage trains, on which labels, from where.
 
     The labels enter by content (`Head.digest`), so that a dataset may be renamed or gain labels
-    elsewhere; a model by its settings, so that a ladder may be renamed. Of the hyperparameters only
+    elsewhere; a model by its settings, so that a ladder may be renamed. What came later than the
+    first stages (`fidelity`, a purpose other than science) enters where it is not the default. Of the hyperparameters only
     those enter that act on this stage and differ from their defaults: a later version may add one
     without making finished work unknown. A default that changes is a new `RECIPE`.
     """
@@ -113,7 +136,8 @@ def identity(
             "settings": model.settings,
             "dtype": model.dtype,
             "cutoff_a": model.cutoff_a,
-        },
+        }
+        | ({} if model.fidelity == "readout" else {"fidelity": model.fidelity}),
         "heads": {
             name: {
                 "labels": head.digest,
@@ -132,6 +156,8 @@ def identity(
         },
         "seed": seed,
     } | ({"kept": list(kept)} if kept else {})
+    if purpose == "tune":  # it may be pruned, so it is never the same as a result
+        resolved["purpose"] = purpose
     return hashlib.sha256(canonical(resolved)).hexdigest()[:ID_LENGTH]
 
 

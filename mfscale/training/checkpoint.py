@@ -47,6 +47,7 @@ def save_potential(path: Path, potential: Potential, history: History) -> None:
         "heads": {
             name: {
                 "method": head.method,
+                "minus": head.minus,
                 "energy_scale_ev": head.energy_scale_ev,
                 "offsets_ev": dict(
                     zip(potential.elements, map(float, head.offsets_ev), strict=True)
@@ -93,6 +94,7 @@ def load_potential(path: Path, *, own_network: bool = False) -> tuple[Potential,
                     head["method"],
                     np.array([head["offsets_ev"][element] for element in elements]),
                     float((header if header["format"] == 1 else head)["energy_scale_ev"]),
+                    head.get("minus"),
                 )
                 for name, head in heads.items()
             },

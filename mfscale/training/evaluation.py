@@ -1,6 +1,6 @@
 """Errors of a potential: every head against every method that has labels, in meV and meV/Å."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -68,19 +68,33 @@ class Evaluator:
 
         A head is compared with its own method as it is. Against another method the energies of
         both are compared after removing a least-squares offset per element, fitted to their
-        difference on the structures compared, for the methods' scales differ by design.
+        difference on the structures compared, for the methods' scales differ by design. A head
+        that learned a difference to a lower method is tested by what it gives on top of that
+        method's labels, where there are any.
         """
         found: list[Evaluation] = []
         per_structure: list[StructureError] = []
         for head, scale in potential.heads.items():
             predicted = self.predict(potential, head, self.test)
+            if scale.minus is not None:
+                predicted = self._on_top_of(scale.minus, predicted)
             for method in self.dataset.methods:
                 values, rows = self._errors(head, scale.method, method, predicted, moment)
                 found += values
                 per_structure += rows
-            if head in sets:
-                found += self._validation(potential, head, sets[head], moment)
-        return found, per_structure
+        return found + self.validate(potential, sets, moment), per_structure
+
+    def validate(
+        self, potential: Potential, sets: Mapping[str, LabelledSet], moment: Moment
+    ) -> list[Evaluation]:
+        """Errors of the heads in `sets` on their own validation parts, and of nothing else."""
+        found: list[Evaluation] = []
+        for head, labelled in sets.items():
+            predicted = self.predict(potential, head, labelled.validation)
+            compared = self._compare(labelled.method, labelled.validation, predicted, aligned=False)
+            subset = f"{labelled.subset}/validation"
+            found += compared.summary(head, potential.heads[head].method, subset, moment)
+        return found
 
     def predict(
         self, potential: Potential, head: str, structures: npt.NDArray[np.int64]
@@ -104,8 +118,11 @@ class Evaluator:
             forces_ev_a=scale * np.concatenate(forces),
         )
 
-    def baseline(self, head: str, labelled: LabelledSet) -> list[Evaluation]:
-        """Errors of nothing but element offsets, fitted to the head's training labels."""
+    def baseline(self, head: str, method: str, labelled: LabelledSet) -> list[Evaluation]:
+        """Errors of nothing but element offsets, fitted to the head's training labels.
+
+        `method` is the head's; of a difference, the offsets come on top of the lower method.
+        """
         offsets = fit_offsets(
             self.dataset.composition(labelled.train),
             self.dataset.energies(labelled.method, labelled.train),
@@ -121,7 +138,7 @@ class Evaluator:
                 forces_ev_a=np.zeros((int(composition.sum()), 3)),
             )
             compared = self._compare(labelled.method, structures, nothing, aligned=False)
-            found += compared.summary(head, labelled.method, subset, "baseline")
+            found += compared.summary(head, method, subset, "baseline")
         return found
 
     def _errors(
@@ -131,12 +148,19 @@ class Evaluator:
         rows = list(compared.rows(head, method))
         return compared.summary(head, method, "t", moment), rows
 
-    def _validation(
-        self, potential: Potential, head: str, labelled: LabelledSet, moment: Moment
-    ) -> list[Evaluation]:
-        predicted = self.predict(potential, head, labelled.validation)
-        compared = self._compare(labelled.method, labelled.validation, predicted, aligned=False)
-        return compared.summary(head, labelled.method, f"{labelled.subset}/validation", moment)
+    def _on_top_of(self, method: str, difference: Prediction) -> Prediction:
+        """Predictions for the test structures, given what they add to a method's labels.
+
+        NaN where the method has no label; no forces where it has none.
+        """
+        energies = self.dataset.energies(method, self.test)
+        forces = np.full_like(difference.forces_ev_a, np.nan)
+        if self.dataset.methods[method].has_forces:
+            forces = self.dataset.forces(method, self.test).astype(np.float64)
+        return Prediction(
+            energies_ev=energies + difference.energies_ev,
+            forces_ev_a=forces + difference.forces_ev_a,
+        )
 
     def _compare(
         self,
@@ -148,15 +172,16 @@ class Evaluator:
     ) -> "Comparison":
         composition = self.dataset.composition(structures)
         n_atoms = composition.sum(axis=1).astype(np.int64)
-        energies = self.dataset.energies(method, structures)
-        labelled = ~np.isnan(energies)
-        misses = (predicted.energies_ev - energies)[labelled]
+        difference = predicted.energies_ev - self.dataset.energies(method, structures)
+        labelled = ~np.isnan(difference)
+        misses = difference[labelled]
         if aligned and len(misses):
             misses = misses - composition[labelled] @ fit_offsets(composition[labelled], misses)
         forces = None
-        if self.dataset.methods[method].has_forces:
-            difference = predicted.forces_ev_a - self.dataset.forces(method, structures)
-            forces = difference[np.repeat(labelled, n_atoms)]
+        if self.dataset.has_forces(method):
+            missed = predicted.forces_ev_a - self.dataset.forces(method, structures)
+            forces = missed[np.repeat(labelled, n_atoms)]
+            forces = None if np.isnan(forces).any() else forces
         return Comparison(structures[labelled], n_atoms[labelled], misses, forces)
 
 

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from mfscale.training.errors import TrainingError
 
-FORMAT = 2
+FORMAT = 3
 POTENTIAL = "model.safetensors"
 PROGRESS = "progress.safetensors"
 

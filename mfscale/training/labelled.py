@@ -17,6 +17,8 @@ class Labelled:
 
     Attributes
     ----------
+    methods
+        Head → the method it predicts.
     sets
         Head → its labelled set, checked to be the one the study was expanded with.
     evaluator
@@ -25,13 +27,16 @@ class Labelled:
 
     dataset: Dataset
     graphs: Graphs
+    methods: dict[str, str]
     sets: dict[str, LabelledSet]
     evaluator: Evaluator
 
     def baseline(self) -> list[Evaluation]:
         """Errors of element offsets alone, of every head that learns."""
         return [
-            e for head, chosen in self.sets.items() for e in self.evaluator.baseline(head, chosen)
+            e
+            for head, chosen in self.sets.items()
+            for e in self.evaluator.baseline(head, self.methods[head], chosen)
         ]
 
 
@@ -48,6 +53,7 @@ def labelled(stage: Stage, device: torch.device) -> Labelled:
     return Labelled(
         dataset=dataset,
         graphs=graphs,
+        methods={name: head.method for name, head in stage.heads.items()},
         sets={name: _labelled_set(dataset, stage, name) for name in stage.heads},
         evaluator=Evaluator(dataset, graphs, stage.split, device),
     )
@@ -57,7 +63,7 @@ def _labelled_set(dataset: Dataset, stage: Stage, name: str) -> LabelledSet:
     """The labels of one head, checked to be those the study was expanded with."""
     head = stage.heads[name]
     chosen = dataset.labelled_set(
-        head.method,
+        head.source,
         head.subset,
         head.size,
         forces=head.forces,
@@ -67,7 +73,7 @@ def _labelled_set(dataset: Dataset, stage: Stage, name: str) -> LabelledSet:
     )
     if chosen.digest != head.digest:
         raise TrainingError(
-            f"dataset {stage.dataset!r} here holds other labels for ({head.method}; {head.subset}; "
+            f"dataset {stage.dataset!r} here holds other labels for ({head.source}; {head.subset}; "
             f"{head.size}) than where the study was planned; bring the same dataset to every node"
         )
     return chosen

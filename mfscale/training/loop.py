@@ -15,7 +15,7 @@ from mfscale.training.loss import loss
 from mfscale.training.potential import in_ev
 from mfscale.training.schedule import ema_decay, learning_rate
 
-StopReason = Literal["plateau", "cap", "diverged"]
+StopReason = Literal["plateau", "cap", "diverged", "pruned"]
 
 FLAT = 0.01
 """Improvement of the validation loss over the last quarter of a run below which it converged."""
@@ -138,8 +138,12 @@ class Trainer:
         *,
         save: Callable[[Progress], None],
         save_every_s: float,
+        hopeless: Callable[[CurvePoint], bool] = lambda _: False,
     ) -> Outcome:
-        """Train to the end, calling `save` at validations at least `save_every_s` seconds apart."""
+        """Train to the end, calling `save` at validations at least `save_every_s` seconds apart.
+
+        `hopeless` is asked after each validation whether to give up.
+        """
         now = self._restored(progress) if progress else self._started()
         began = saved = time.perf_counter()
         before_s = now.elapsed_s
@@ -149,6 +153,8 @@ class Trainer:
             now.elapsed_s = before_s + time.perf_counter() - began
             self._record(now, mean_loss)
             stop = self._stop(now)
+            if stop is None and hopeless(now.curve[-1]):
+                stop = "pruned"
             if stop is None and time.perf_counter() - saved >= save_every_s:
                 save(self._snapshot(now))
                 saved = time.perf_counter()

@@ -23,7 +23,9 @@ class HeadScale:
     Attributes
     ----------
     method
-        Whose labels the head learned.
+        What the head predicts.
+    minus
+        The method whose labels it is a difference to; None where it predicts totals.
     offsets_ev
         (n_elements,) float64, in the order of the potential's elements.
     energy_scale_ev
@@ -33,6 +35,7 @@ class HeadScale:
     method: str
     offsets_ev: npt.NDArray[np.float64]
     energy_scale_ev: float
+    minus: str | None = None
 
 
 @dataclass(frozen=True)

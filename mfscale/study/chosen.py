@@ -1,0 +1,201 @@
+"""Build the stages of each chain of a study with the hyperparameters that tuning has chosen."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mfscale.study.catalogue import Plain
+from mfscale.study.errors import StudyError
+from mfscale.study.offers import Offers
+from mfscale.study.schema import StrategySpec
+from mfscale.study.stage import Stage
+from mfscale.study.steps import stage_of
+from mfscale.study.tuning import (
+    Choice,
+    Choices,
+    Tuning,
+    TuneSpec,
+    key_of,
+    signature,
+    space_of,
+    with_values,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Chain:
+    """One combination of a strategy: its steps, every axis resolved."""
+
+    strategy: str
+    spec: StrategySpec
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A step of a chain."""
+
+    chain: Chain
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.chain.strategy}[{self.index}]"
+
+
+class Chooser:
+    """Knows, of every step, which choice it takes: one is made for all steps of a signature.
+
+    The trials of a choice train one step of its signature: of those with the smallest seeds the
+    one in the middle by number of labels, all steps before it counted. A choice that is not made
+    yet ends a chain; it becomes one of `tunings` once all before that step is resolved.
+
+    Parameters
+    ----------
+    study
+        Its name: that of the tuning.
+    tune
+        The study's block; None where nothing is tuned.
+    offers, chains, choices
+        What there is to ask for; all combinations of the study; what earlier tunings chose.
+
+    Raises
+    ------
+    StudyError
+        Here and in every method: for a step that asks for what there is not.
+    """
+
+    def __init__(
+        self,
+        study: str,
+        tune: TuneSpec | None,
+        offers: Offers,
+        chains: Sequence[Chain],
+        choices: Choices,
+    ) -> None:
+        self._tune = tune
+        self._offers = offers
+        self._known = choices
+        self._name = tune.freeze or study if tune else study
+        self._untuned: dict[int, tuple[Stage, ...]] = {}
+        self._signatures: dict[int, tuple[str, ...]] = {}
+        self._representative: dict[str, _Place] = {}
+        self._values: dict[str, Mapping[str, Plain] | None] = {}
+        self._tunings: dict[str, Tuning] = {}
+        self._choices: dict[str, Choice] = {}
+        if tune is not None:
+            self._choose_representatives([c for c in chains if self._is_tuned(c)])
+
+    @property
+    def tunings(self) -> tuple[Tuning, ...]:
+        """Choices that can be made now, in the order of the file."""
+        return tuple(self._tunings.values())
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """Choices that were made and asked for."""
+        return tuple(self._choices.values())
+
+    def resolved(self, chain: Chain) -> tuple[Stage, ...]:
+        """The stages of a chain, up to the first that waits for a choice."""
+        if not self._is_tuned(chain):
+            return self.untuned(chain)
+        return self._resolved(chain, len(chain.spec.steps))
+
+    def untuned(self, chain: Chain) -> tuple[Stage, ...]:
+        """All stages of a chain as they are without tuning."""
+        if id(chain) not in self._untuned:
+            stages: list[Stage] = []
+            for index in range(len(chain.spec.steps)):
+                stages.append(self._stage(_Place(chain, index), stages[-1] if stages else None))
+            self._untuned[id(chain)] = tuple(stages)
+        return self._untuned[id(chain)]
+
+    def _is_tuned(self, chain: Chain) -> bool:
+        chosen = self._tune.strategies if self._tune else []
+        return chosen is None or chain.strategy in chosen
+
+    def _stage(self, place: _Place, parent: Stage | None) -> Stage:
+        spec = place.chain.spec
+        where = f"strategies.{place}"
+        return stage_of(self._offers, spec, spec.steps[place.index], parent, where)
+
+    def _choose_representatives(self, chains: Sequence[Chain]) -> None:
+        places: dict[str, list[_Place]] = {}
+        for chain in chains:
+            signatures: list[str] = []
+            for index, stage in enumerate(self.untuned(chain)):
+                signatures.append(signature(stage, signatures[-1] if signatures else None))
+                places.setdefault(signatures[-1], []).append(_Place(chain, index))
+            self._signatures[id(chain)] = tuple(signatures)
+        for name, candidates in places.items():
+            first = min((p.chain.spec.seed, p.chain.spec.data_seed) for p in candidates)
+            alike = [p for p in candidates if (p.chain.spec.seed, p.chain.spec.data_seed) == first]
+            alike.sort(key=self._labels)
+            self._representative[name] = alike[len(alike) // 2]
+
+    def _labels(self, place: _Place) -> list[int]:
+        """Labels of a step and of all before it; the step's own decide first."""
+        stages = self.untuned(place.chain)[: place.index + 1]
+        return [sum(head.size for head in stage.heads.values()) for stage in reversed(stages)]
+
+    def _resolved(self, chain: Chain, n_steps: int) -> tuple[Stage, ...]:
+        stages: list[Stage] = []
+        for index in range(n_steps):
+            values = self._chosen(self._signatures[id(chain)][index])
+            if values is None:
+                break
+            stage = self._stage(_Place(chain, index), stages[-1] if stages else None)
+            tuning = self._name if values else None
+            stages.append(with_values(stage, values, tuning=tuning))
+        return tuple(stages)
+
+    def _chosen(self, signature: str) -> Mapping[str, Plain] | None:
+        """The values of a choice; None while it is not made."""
+        if signature not in self._values:
+            self._values[signature] = self._look_up(signature)
+        return self._values[signature]
+
+    def _look_up(self, signature: str) -> Mapping[str, Plain] | None:
+        place = self._representative[signature]
+        tune = self._tune
+        assert tune is not None  # noqa: S101 - there are no representatives otherwise
+        if tune.freeze is not None:
+            return self._frozen(tune.freeze, signature, place)
+        before = self._resolved(place.chain, place.index)
+        if len(before) < place.index:
+            return None
+        template = self._stage(place, before[-1] if before else None)
+        space = space_of(tune, template)
+        if not space:
+            return {}
+        key = key_of(template, space, tune.trials)
+        if choice := self._known.made.get(key):
+            self._choices[signature] = choice
+            return choice.values
+        model = template.model
+        self._tunings[signature] = Tuning(
+            key=key,
+            signature=signature,
+            where=f"{place} {model.architecture} {model.size}",
+            template=template.model_copy(update={"tuning": self._name}),
+            space=space,
+            trials=tune.trials,
+        )
+        return None
+
+    def _frozen(self, name: str, signature: str, place: _Place) -> Mapping[str, Plain]:
+        if name not in self._known.named:
+            known = ", ".join(sorted(self._known.named)) or "none"
+            raise StudyError(
+                f"tune.freeze: there is no tuning {name!r} in the store, nor in a folder choices/ "
+                f"beside the study; known: {known}"
+            )
+        made = self._known.named[name]
+        if signature not in made:
+            model = place.chain.spec.model
+            known = "; ".join(sorted(choice.where for choice in made.values()))
+            raise StudyError(
+                f"tune.freeze: tuning {name!r} chose nothing for strategies.{place} of "
+                f"{model.architecture} {model.size}; it did for: {known}. Tune such a step there, "
+                "or name the strategies that take its choices: strategies: [NAME]"
+            )
+        self._choices[signature] = made[signature]
+        return made[signature].values
