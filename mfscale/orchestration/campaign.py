@@ -1,7 +1,7 @@
 """One run of a study: what may start, what has ended, how long the rest will take."""
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,8 +9,9 @@ from mfscale.orchestration import worker
 from mfscale.orchestration.estimate import Rates
 from mfscale.orchestration.progress import Progress
 from mfscale.orchestration.schedule import Schedule, Skip
+from mfscale.orchestration.tunings import Tunings
 from mfscale.results import Store
-from mfscale.study import Stage, StudyGraph
+from mfscale.study import Choice, Stage, StudyGraph
 from mfscale.training import POTENTIAL
 
 CRASHES = 2
@@ -42,6 +43,7 @@ def missing(
             hopeless.add(stage.id)
         elif statuses.get(stage.id) != "finished":
             lacking.add(stage.id)
+    lacking |= {tuning.template.parent_id for tuning in graph.tunings}.intersection(without_model)
     for stage in reversed(list(graph.stages.values())):
         if stage.id in lacking and stage.parent_id in without_model:
             lacking.add(stage.parent_id)
@@ -59,7 +61,18 @@ def without_model(graph: StudyGraph, statuses: Mapping[str, str], store: Store) 
 
 
 class Campaign:
-    """One run: the schedule, what has ended so far, and what has been learned of speed."""
+    """One run: the schedule, what has ended so far, and what has been learned of speed.
+
+    Tunings run inside it: their trials start as soon as the stage they start from is finished, and
+    the stages that follow a choice join the schedule once it is made.
+
+    Parameters
+    ----------
+    graph, store, estimate, slots, on_progress
+        As `mfscale.orchestration.driver.run` takes them.
+    grow
+        Expands the study again with choices that its tunings have made.
+    """
 
     def __init__(
         self,
@@ -69,88 +82,141 @@ class Campaign:
         *,
         slots: int,
         on_progress: Callable[[Progress], None],
+        grow: Callable[[Sequence[Choice]], StudyGraph] | None = None,
     ) -> None:
-        self.graph = graph
         self.store = store
         self.slots = slots
         self.on_progress = on_progress
-        self.unfinished: list[Ended] = []
+        self.constant: Mapping[str, Any] = {}
+        self.unfinished_stages: list[Ended] = []
         self.warnings: list[str] = []
-        self._seconds = {stage.id: estimate.seconds(stage) for stage in graph.stages.values()}
+        self.choices: list[Choice] = []
+        self._grow = grow
+        self._estimate = estimate
+        self._seconds: dict[str, float] = {}
         self._expected_s = self._spent_s = 0.0
         self._samples = 0
         self._attempts: dict[str, int] = {}
         self._first_start: float | None = None
-        self._statuses = statuses = store.statuses()
-        gone = without_model(graph, statuses, store)
-        self._left = {s.id for s in missing(graph, statuses, gone)}
-        self._again = gone & self._left
-        done = frozenset(s for s in graph.stages if statuses.get(s) == "finished") - self._again
-        diverged = [s for s in graph.stages if statuses.get(s) == "diverged"]
-        self.schedule = Schedule(
-            {stage.id: stage.parent_id for stage in graph.stages.values()},
-            done,
-            weight=self._seconds.__getitem__,
-        )
-        self.progress = Progress(total=len(graph.stages), cached=len(done) + len(diverged))
-        for stage_id in diverged:
-            self._skip(self.schedule.exclude(stage_id, "diverged"))
+        self._statuses = store.statuses()
+        self._left: set[str] = set()
+        self._again: set[str] = set()
+        self.schedule = Schedule({}, weight=lambda stage_id: self._seconds[stage_id])
+        self.tunings = Tunings(store)
+        self.progress = Progress(total=0)
+        self.graph = graph
+        self._take(graph)
+        self._choose()
 
-    def config(self, stage_id: str) -> dict[str, Any]:
-        """Configure the trial of a stage that starts now."""
+    @property
+    def unfinished(self) -> int:
+        """Stages and trials that wait, are ready, or run."""
+        return self.schedule.unfinished + self.tunings.left
+
+    @property
+    def running(self) -> int:
+        """Stages and trials that run."""
+        return len(self.schedule.running) + self.tunings.running
+
+    def start(self) -> tuple[str, dict[str, Any]] | None:
+        """Start the next trial, or else the next stage: its id and configuration."""
+        trial: tuple[str, int] | None = None
+        if asked := self.tunings.start(self.schedule.is_done):
+            stage, trial = asked
+            self._seconds.setdefault(stage.id, self._estimate.seconds(stage))
+        else:
+            stage_id = self.schedule.start()
+            if stage_id is None:
+                return None
+            stage = self.graph.stages[stage_id]
         if self._first_start is None:
             self._first_start = time.perf_counter()
         self._tell()
-        self._attempts[stage_id] = self.store.next_attempt(stage_id)
-        return {
-            worker.STAGE: self.graph.stages[stage_id].model_dump_json(),
-            worker.ATTEMPT: self._attempts[stage_id],
-            worker.AGAIN: stage_id in self._again,
+        self._attempts[stage.id] = self.store.next_attempt(stage.id)
+        return stage.id, {
+            **self.constant,
+            worker.STAGE: stage.model_dump_json(),
+            worker.ATTEMPT: self._attempts[stage.id],
+            worker.AGAIN: stage.id in self._again,
+            worker.TRIAL: trial,
         }
 
-    def ended(self, stage_id: str, result: Mapping[str, Any] | None) -> str:
+    def ended(self, stage_id: str, result: Mapping[str, Any] | None) -> None:
         """Take note of how a stage ended; the result is None if its worker died too often."""
+        stage = self.tunings.stage(stage_id) or self.graph.stages[stage_id]
         if result is None or "status" not in result:
             reason = f"its worker died {CRASHES + 1} times, perhaps for want of memory"
             result = {"status": "failed", "reason": reason}
             log = self.store.log_path(stage_id, self._attempts[stage_id])
-            self._publish(
-                stage_id, "failed", reason, log_file=str(log.relative_to(self.store.path))
-            )
+            self._publish(stage, "failed", reason, log_file=str(log.relative_to(self.store.path)))
         status: str = result["status"]
         self._left.discard(stage_id)
         if status == "finished":
             self._samples += result["samples_seen"] or 0  # none if it was adopted meanwhile
             self._expected_s += self._seconds[stage_id]
             self._spent_s += result["wall_time_s"]
-            self.warnings += [f"{stage_id}: {text}" for text in result["warnings"]]
-        else:
-            self.unfinished.append(Ended(stage_id, status, result["reason"]))
+            if stage.purpose == "science":
+                self.warnings += [f"{stage_id}: {text}" for text in result["warnings"]]
+        elif stage.purpose == "science":
+            self.unfinished_stages.append(Ended(stage_id, status, result["reason"]))
         count = getattr(self.progress, status) + 1
         self.progress = replace(self.progress, **{status: count})
-        return status
-
-    def skipped(self, skips: list[Skip]) -> None:
-        """Take note of stages that cannot run any more, now that one has ended."""
-        self._skip(skips)
+        if stage.purpose == "tune":
+            self.tunings.ended(stage_id, self.store.row(stage_id))
+            self._choose()
+        else:
+            self._skip(self.schedule.complete(stage_id, status))
+        self._give_up()
         self._tell()
+
+    def _take(self, graph: StudyGraph) -> None:
+        """Add the stages and tunings of a study that are new."""
+        new = {s: stage for s, stage in graph.stages.items() if s not in self._seconds}
+        self.graph = graph
+        self._seconds |= {s: self._estimate.seconds(stage) for s, stage in new.items()}
+        statuses = self._statuses
+        gone = without_model(graph, statuses, self.store)
+        left = {s.id for s in missing(graph, statuses, gone)} & new.keys()
+        self._left |= left
+        self._again |= gone & left
+        done = frozenset(s for s in new if statuses.get(s) == "finished") - self._again
+        diverged = [s for s in new if statuses.get(s) == "diverged"]
+        parents = {stage.id: stage.parent_id for stage in graph.stages.values()}
+        skips = self.schedule.extend(parents, done)
+        for stage_id in diverged:
+            skips += self.schedule.exclude(stage_id, "diverged")
+        self.tunings.extend(graph.tunings)
+        cached = self.progress.cached + len(done) + len(diverged)
+        self.progress = replace(self.progress, cached=cached)
+        self._skip(skips)
+        self._give_up()
+        self.progress = replace(self.progress, total=self._total())
+
+    def _choose(self) -> None:
+        """Make the choices whose trials have ended, and add the stages that waited for them."""
+        while self._grow is not None and (made := self.tunings.made()):
+            self.choices.append(made)
+            self._take(self._grow(self.choices))
+
+    def _give_up(self) -> None:
+        """Name the tunings that cannot be made, and so what waits for them."""
+        for where, reason in self.tunings.give_up(self.schedule.lost):
+            self.unfinished_stages.append(Ended(where, "not tuned", reason))
+            self.progress = replace(self.progress, failed=self.progress.failed + 1)
 
     def _skip(self, skips: list[Skip]) -> None:
         for skip in skips:
             self._left.discard(skip.stage_id)
             if self._statuses.get(skip.stage_id) != "skipped":
-                self._publish(skip.stage_id, "skipped", skip.reason)
-            self.unfinished.append(Ended(skip.stage_id, "skipped", skip.reason))
+                self._publish(self.graph.stages[skip.stage_id], "skipped", skip.reason)
+            self.unfinished_stages.append(Ended(skip.stage_id, "skipped", skip.reason))
         self.progress = replace(self.progress, skipped=self.progress.skipped + len(skips))
 
-    def _publish(
-        self, stage_id: str, status: str, reason: str, log_file: str | None = None
-    ) -> None:
-        stage = self.graph.stages[stage_id]
+    def _publish(self, stage: Stage, status: str, reason: str, log_file: str | None = None) -> None:
         self.store.publish(
             {
-                "stage_id": stage_id,
-                "attempt": self.store.next_attempt(stage_id),
+                "stage_id": stage.id,
+                "attempt": self.store.next_attempt(stage.id),
                 "status": status,
                 "purpose": stage.purpose,
                 "parent_id": stage.parent_id,
@@ -160,16 +226,26 @@ class Campaign:
             }
         )
 
+    def _total(self) -> int:
+        """Stages of the study and trials of this run, those that wait for a choice included."""
+        tunings = self.tunings
+        trials = tunings.started + tunings.left - tunings.running + tunings.given_up
+        waiting = len(self.graph.waiting) if self.unfinished else 0
+        return len(self.graph.stages) + waiting + trials
+
     def _tell(self) -> None:
         rate, slower = None, 1.0
         if self._samples and self._first_start is not None:
             rate = self._samples / (time.perf_counter() - self._first_start)
             slower = self._spent_s / self._expected_s
-        left = slower * sum(self._seconds[s] for s in self._left) / self.slots
+        seconds = sum(self._seconds[s] for s in self._left)
+        seconds += sum(self._estimate.seconds(stage) for stage in self.graph.waiting)
+        seconds += sum(n * self._estimate.seconds(t.template) for t, n in self.tunings.to_come())
         self.progress = replace(
             self.progress,
-            running=len(self.schedule.running),
+            total=self._total(),
+            running=self.running,
             structures_per_second=rate,
-            left_s=left,
+            left_s=slower * seconds / self.slots,
         )
         self.on_progress(self.progress)

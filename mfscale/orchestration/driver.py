@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from mfscale.orchestration.cluster import OrchestrationError, local_ray
 from mfscale.orchestration.estimate import Rates
 from mfscale.orchestration.progress import Progress
 from mfscale.results import Store
-from mfscale.study import StudyGraph
+from mfscale.study import Choice, StudyGraph
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Summary:
 
     progress: Progress
     wall_time_s: float
+    choices: tuple[Choice, ...]
     unfinished: tuple[Ended, ...]
     warnings: tuple[str, ...]
 
@@ -35,6 +36,7 @@ def run(
     cpus: int,
     gpus: int = 0,
     on_progress: Callable[[Progress], None] = lambda _: None,
+    grow: Callable[[Sequence[Choice]], StudyGraph] | None = None,
     checkpoint_every_s: float = 15.0,
 ) -> Summary:
     """Run the stages of `graph` that `store` lacks, each once, children after their parents.
@@ -51,6 +53,8 @@ def run(
         Slots: one stage a processor core, or one a GPU if there are any.
     on_progress
         Told whenever a stage starts or ends. Ctrl-C ends the run early, with a summary.
+    grow
+        Expands the study again with choices that its tunings have made; needed if it has any.
     checkpoint_every_s
         The most training a crash may cost.
 
@@ -65,15 +69,18 @@ def run(
         )
     began = time.perf_counter()
     with store.in_use():
-        campaign = Campaign(graph, store, estimate, slots=gpus or cpus, on_progress=on_progress)
-        if campaign.schedule.unfinished:
+        campaign = Campaign(
+            graph, store, estimate, slots=gpus or cpus, on_progress=on_progress, grow=grow
+        )
+        if campaign.unfinished:
             with suppress(KeyboardInterrupt), local_ray(cpus, gpus):
                 _tune(campaign, cpus, gpus, checkpoint_every_s)
             store.compact()
     return Summary(
         progress=campaign.progress,
         wall_time_s=time.perf_counter() - began,
-        unfinished=tuple(campaign.unfinished),
+        choices=tuple(campaign.choices),
+        unfinished=tuple(campaign.unfinished_stages),
         warnings=tuple(campaign.warnings),
     )
 
@@ -87,24 +94,18 @@ def _tune(campaign: Campaign, cpus: int, gpus: int, checkpoint_every_s: float) -
     share = cpus / gpus if gpus else 1.0
     threads = max(1, int(share))
     per_stage = {"cpu": min(share, float(threads)), "gpu": 1.0 if gpus else 0.0}
-    constant = {
+    campaign.constant = {
         worker.STORE: str(campaign.store.path.resolve()),
         worker.THREADS: threads,
         worker.GPU: bool(gpus),
         worker.SAVE_EVERY: checkpoint_every_s,
     }
-    searcher = GraphSearcher(
-        campaign.schedule,
-        config=lambda stage_id: {**constant, **campaign.config(stage_id)},
-        ended=campaign.ended,
-        skipped=campaign.skipped,
-    )
     scratch = Path(tempfile.mkdtemp(prefix="mfscale-tune-"))
     try:
         tune.Tuner(
             tune.with_resources(worker.run_trial, per_stage),
             tune_config=tune.TuneConfig(
-                search_alg=searcher,
+                search_alg=GraphSearcher(campaign),
                 num_samples=-1,
                 max_concurrent_trials=campaign.slots,
                 reuse_actors=True,

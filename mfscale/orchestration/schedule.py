@@ -40,19 +40,52 @@ class Schedule:
         done: frozenset[str] = frozenset(),
         weight: Callable[[str], float] = lambda _: 1.0,
     ) -> None:
-        self._children: dict[str, list[str]] = {stage: [] for stage in parents}
-        for stage, parent in parents.items():
-            if parent is not None:
-                self._children[parent].append(stage)
-        self._parents = dict(parents)
-        # A stage that is done needs nothing of its parent, so no work waits there.
-        needed = {stage: None if stage in done else parent for stage, parent in parents.items()}
-        self._behind = _work_behind(needed, weight)
-        self._waiting = {stage for stage in parents if stage not in done}
+        self._weight = weight
+        self._children: dict[str, list[str]] = {}
+        self._parents: dict[str, str | None] = {}
+        self._done: set[str] = set()
+        self._waiting: set[str] = set()
+        self._lost: dict[str, str] = {}
+        self._behind: dict[str, float] = {}
         self._ready: deque[str] = deque()
         self.running: set[str] = set()
-        free = [s for s in self._waiting if self._parents[s] is None or self._parents[s] in done]
-        self._release(free)
+        self.extend(parents, done)
+
+    def extend(
+        self, parents: Mapping[str, str | None], done: frozenset[str] = frozenset()
+    ) -> list[Skip]:
+        """Add stages; return those of them that cannot run, as what they start from has not ended well.
+
+        `parents` and `done` are as above, of the new stages and perhaps of known ones, which stay
+        as they are.
+        """
+        new = {stage: parent for stage, parent in parents.items() if stage not in self._parents}
+        self._parents |= new
+        self._done |= done & new.keys()
+        self._waiting |= new.keys() - self._done
+        self._children |= {stage: [] for stage in new}
+        for stage, parent in new.items():
+            if parent is not None:
+                self._children[parent].append(stage)
+        # A stage that is done needs nothing of its parent, so no work waits there.
+        needed = {s: None if s in self._done else parent for s, parent in self._parents.items()}
+        self._behind = _work_behind(needed, self._weight)
+        skipped = [
+            skip
+            for lost in {parent for parent in new.values() if parent in self._lost}
+            for skip in self._skip_below(lost, self._lost[lost])
+        ]
+        free = (s for s in new if s in self._waiting)
+        self._release([s for s in free if self._parents[s] is None or self._parents[s] in self._done])
+        return skipped
+
+    def is_done(self, stage: str) -> bool:
+        """Whether a stage has finished."""
+        return stage in self._done
+
+    def lost(self, stage: str) -> str | None:
+        """Why a stage will not finish; None if it may."""
+        return self._lost.get(stage)
 
     @property
     def unfinished(self) -> int:
@@ -72,6 +105,7 @@ class Schedule:
         self.running.discard(stage)
         if status not in DONE:
             return self._skip_below(stage, status)
+        self._done.add(stage)
         self._release(self._waiting_children(stage))
         return []
 
@@ -83,12 +117,14 @@ class Schedule:
         return self._skip_below(stage, status)
 
     def _skip_below(self, stage: str, status: str) -> list[Skip]:
+        self._lost[stage] = status
         skipped = []
         below = deque((child, stage) for child in self._waiting_children(stage))
         while below:
             child, parent = below.popleft()
             self._waiting.discard(child)
             how = status if parent == stage else "was skipped"
+            self._lost[child] = "was skipped"
             skipped.append(Skip(child, f"the stage it starts from, {parent}, {how}"))
             below.extend((below_it, child) for below_it in self._waiting_children(child))
         return skipped

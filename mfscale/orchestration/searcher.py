@@ -1,11 +1,27 @@
-"""The stage graph as a Ray Tune searcher: Tune asks what to run next, the schedule answers."""
+"""A campaign as a Ray Tune searcher: Tune asks what to run next, the campaign answers."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from ray.tune.search import Searcher
 
-from mfscale.orchestration.schedule import Schedule, Skip
+
+class Work(Protocol):
+    """What there is to run: `mfscale.orchestration.campaign.Campaign`."""
+
+    @property
+    def unfinished(self) -> int:
+        """Stages that wait, are ready, or run."""
+
+    @property
+    def running(self) -> int:
+        """Stages that run."""
+
+    def start(self) -> tuple[str, dict[str, Any]] | None:
+        """Start the next stage: its id and the trial's configuration; None if none is ready."""
+
+    def ended(self, stage_id: str, result: Mapping[str, Any] | None) -> None:
+        """Take note of Tune's result of a stage, None if it crashed."""
 
 
 class GraphSearcher(Searcher):
@@ -13,31 +29,11 @@ class GraphSearcher(Searcher):
 
     Tune polls a searcher that answers None for as long as it likes; so None is only answered
     while something runs, and nothing running with something left is an error, not a wait.
-
-    Parameters
-    ----------
-    schedule
-        What may run; stages are started through it.
-    config
-        Stage → the trial's configuration, small.
-    ended
-        Called with a stage and Tune's result, or None if the trial crashed; returns the status.
-    skipped
-        Called with the stages that can no longer run.
     """
 
-    def __init__(
-        self,
-        schedule: Schedule,
-        config: Callable[[str], dict[str, Any]],
-        ended: Callable[[str, Mapping[str, Any] | None], str],
-        skipped: Callable[[list[Skip]], None],
-    ) -> None:
+    def __init__(self, work: Work) -> None:
         super().__init__()
-        self._schedule = schedule
-        self._config = config
-        self._ended = ended
-        self._skipped = skipped
+        self._work = work
         self._trials: dict[str, str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
@@ -58,16 +54,15 @@ class GraphSearcher(Searcher):
         self, trial_id: str
     ) -> dict[str, Any] | str | None:
         """Configure the next ready stage; None while its parent runs; FINISHED at the end."""
-        stage = self._schedule.start()
-        if stage is not None:
-            self._trials[trial_id] = stage
-            return self._config(stage)
-        if not self._schedule.unfinished:
+        if (started := self._work.start()) is not None:
+            self._trials[trial_id], config = started
+            return config
+        if not self._work.unfinished:
             finished: str = Searcher.FINISHED
             return finished
-        if not self._schedule.running:
+        if not self._work.running:
             raise RuntimeError(
-                f"{self._schedule.unfinished} stages wait and none runs: the stage graph is broken"
+                f"{self._work.unfinished} stages wait and none runs: the stage graph is broken"
             )
         return None
 
@@ -75,9 +70,7 @@ class GraphSearcher(Searcher):
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         """Release the stage's children, or skip all below it."""
-        stage = self._trials.pop(trial_id)
-        status = self._ended(stage, None if error else result)
-        self._skipped(self._schedule.complete(stage, status))
+        self._work.ended(self._trials.pop(trial_id), None if error else result)
 
     def save(self, checkpoint_path: str) -> None:
         """Save nothing: the store is the truth, and a new run starts from it."""

@@ -19,11 +19,12 @@ SETTLED = frozenset({"finished", "diverged"})
 TOLD = ("status", "reason", "samples_seen", "wall_time_s", "warnings")
 """Fields of a row that Tune, and so the driver, is told."""
 LOGGER = logging.getLogger("mfscale")
-STAGE, STORE, ATTEMPT, AGAIN, THREADS, GPU, SAVE_EVERY = (
+STAGE, STORE, ATTEMPT, AGAIN, TRIAL, THREADS, GPU, SAVE_EVERY = (
     "stage",
     "store",
     "attempt",
     "again",
+    "trial",
     "threads",
     "gpu",
     "checkpoint_every_s",
@@ -89,18 +90,26 @@ def _train(
     from mfscale.training import discard_progress, run_stage  # noqa: PLC0415 - which imports torch
 
     torch.set_num_threads(config[THREADS])
+    hopeless = None
+    if config[TRIAL] is not None:
+        from mfscale.orchestration.trials import watch  # noqa: PLC0415 - few stages are trials
+
+        key, number = config[TRIAL]
+        hopeless = watch(store.tuning_dir, key, number, stage.hyperparameters.max_steps)
     result = run_stage(
         stage,
         checkpoint_dir=store.checkpoint_dir,
         device=torch.device("cuda" if config[GPU] else "cpu"),
         checkpoint_every_s=config[SAVE_EVERY],
+        hopeless=hopeless,
     )
     store.publish_curve(
         stage.id, pa.Table.from_pylist([asdict(p) for p in result.curve], CURVE_SCHEMA)
     )
-    store.publish_errors(
-        stage.id, pa.Table.from_pylist([asdict(e) for e in result.errors], ERRORS_SCHEMA)
-    )
+    if result.errors:  # tuning trials have none: they never see the test structures
+        store.publish_errors(
+            stage.id, pa.Table.from_pylist([asdict(e) for e in result.errors], ERRORS_SCHEMA)
+        )
     log = store.log_path(stage.id, config[ATTEMPT])
     row = {**result.row, "attempt": config[ATTEMPT], "log_file": str(log.relative_to(store.path))}
     if again:

@@ -6,7 +6,8 @@
     inbox/<stage>-<attempt>.parquet   one row, written once, by a worker
     results.parquet                   the inbox compacted, by the driver; any tool can read it
     curves/, errors/                  learning curve and test errors of each stage
-    checkpoints/, logs/               the worker's own; the store only names the places
+    checkpoints/, logs/, tuning/      the worker's own; the store only names the places
+    choices/<tuning>.json             the settings that a tuning has chosen
     set-aside/                        damaged files, kept for a person to look at
     compact.lock                      held by the driver that compacts
     run.lock                          held by those that run stages, together
@@ -202,6 +203,11 @@ class Store:
     def checkpoint_dir(self, stage_id: str) -> Path:
         """Name the folder for the checkpoints of a stage; it need not exist."""
         return self.path / "checkpoints" / _checked_id(stage_id)
+
+    @property
+    def tuning_dir(self) -> Path:
+        """The folder in which tunings keep their journals; it need not exist."""
+        return self.path / "tuning"
 
     def log_path(self, stage_id: str, attempt: int) -> Path:
         """Name the log file of an attempt at a stage; it need not exist."""

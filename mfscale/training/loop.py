@@ -138,11 +138,12 @@ class Trainer:
         *,
         save: Callable[[Progress], None],
         save_every_s: float,
-        hopeless: Callable[[CurvePoint], bool] = lambda _: False,
+        hopeless: Callable[[int, float], bool],
     ) -> Outcome:
         """Train to the end, calling `save` at validations at least `save_every_s` seconds apart.
 
-        `hopeless` is asked after each validation whether to give up.
+        `hopeless` is asked after each validation, with the step and the MAE of the energies there
+        (meV), whether to give up.
         """
         now = self._restored(progress) if progress else self._started()
         began = saved = time.perf_counter()
@@ -153,7 +154,7 @@ class Trainer:
             now.elapsed_s = before_s + time.perf_counter() - began
             self._record(now, mean_loss)
             stop = self._stop(now)
-            if stop is None and hopeless(now.curve[-1]):
+            if stop is None and hopeless(now.step, now.curve[-1].validation_energy_mae_mev):
                 stop = "pruned"
             if stop is None and time.perf_counter() - saved >= save_every_s:
                 save(self._snapshot(now))

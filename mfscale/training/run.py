@@ -48,6 +48,7 @@ def run_stage(
     checkpoint_dir: Callable[[str], Path],
     device: torch.device | None = None,
     checkpoint_every_s: float = 15.0,
+    hopeless: Callable[[int, float], bool] | None = None,
 ) -> StageResult:
     """Train and evaluate `stage`, resuming where an earlier attempt was interrupted.
 
@@ -64,6 +65,8 @@ def run_stage(
         Where to train; the processor if not given.
     checkpoint_every_s
         At most this much training is lost in a crash.
+    hopeless
+        Of a tuning trial: whether to give up, given a step and the validation MAE (meV) there.
 
     Raises
     ------
@@ -74,12 +77,13 @@ def run_stage(
     started_at = datetime.now(UTC)
     run = _Run(stage, checkpoint_dir, device or torch.device("cpu"))
     before, _ = run.evaluate("start")
-    outcome = run.train(checkpoint_every_s)
+    outcome = run.train(checkpoint_every_s, hopeless or (lambda _step, _error_mev: False))
     after: list[Evaluation] = []
     errors: list[StructureError] = []
     if outcome.stop_reason != "diverged":
         after, errors = run.evaluate("end")
-        run.publish(outcome)
+        if stage.purpose == "science":  # nothing starts from a trial
+            run.publish(outcome)
     baseline = run.labelled.baseline()
     found = {
         **of_stage(stage),
@@ -114,9 +118,14 @@ class _Run:
         self.parameters = set_trainable(self.potential.network, stage.trainable, stage.heads)
 
     def evaluate(self, moment: Moment) -> tuple[list[Evaluation], list[StructureError]]:
-        return self.labelled.evaluator.evaluate(self.potential, self.sets, moment)
+        evaluator = self.labelled.evaluator
+        if self.stage.purpose == "tune":  # which never sees the test structures
+            return evaluator.validate(self.potential, self.sets, moment), []
+        return evaluator.evaluate(self.potential, self.sets, moment)
 
-    def train(self, checkpoint_every_s: float) -> Outcome:
+    def train(
+        self, checkpoint_every_s: float, hopeless: Callable[[int, float], bool]
+    ) -> Outcome:
         stage, settings = self.stage, self.stage.hyperparameters
         training = self._samples({name: chosen.train for name, chosen in self.sets.items()})
         validation = self._samples({n: chosen.validation for n, chosen in self.sets.items()})
@@ -140,6 +149,7 @@ class _Run:
             load_progress(path, stage.id),
             save=lambda progress: save_progress(path, progress, stage.id),
             save_every_s=checkpoint_every_s,
+            hopeless=hopeless,
         )
 
     def publish(self, outcome: Outcome) -> None:
