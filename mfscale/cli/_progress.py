@@ -39,6 +39,7 @@ def shown(total: int, *, quiet: bool) -> Iterator[Callable[[Progress], None]]:
         yield lambda p: bar.update(
             task,
             completed=p.ended,
+            total=p.total,
             state=f"{p.running} running, {describe(p)},",
             done_at=time.monotonic() + p.left_s,
         )

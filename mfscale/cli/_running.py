@@ -2,6 +2,7 @@
 
 import os
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,9 +11,11 @@ from rich.text import Text
 from mfscale.cli._output import console, duration, print_json, stderr
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from mfscale.orchestration import Rates, Summary
     from mfscale.results import Store
-    from mfscale.study import StudyGraph
+    from mfscale.study import Choice, StudyGraph
 
 CpusOption = Annotated[
     int | None, typer.Option("--cpus", min=1, help="Processor cores to use; all if not given.")
@@ -23,15 +26,26 @@ INTERRUPTED = 130
 
 
 def run_and_report(
-    graph: "StudyGraph", store: "Store", *, cpus: int | None, gpus: int, json: bool
+    graph: "StudyGraph",
+    store: "Store",
+    *,
+    cpus: int | None,
+    gpus: int,
+    json: bool,
+    grow: "Callable[[Sequence[Choice]], StudyGraph] | None" = None,
 ) -> None:
-    """Run what the store lacks of `graph`; ends the program with 1 or 130 if not all went well."""
+    """Run what the store lacks of `graph`; ends the program with 1 or 130 if not all went well.
+
+    `grow` records choices that its tunings make and expands the study again.
+    """
     from mfscale.cli._progress import shown
     from mfscale.models import check_installed
     from mfscale.orchestration import missing, run, without_model
 
     statuses = store.statuses()
-    if to_run := missing(graph, statuses, without_model(graph, statuses, store)):
+    to_run = missing(graph, statuses, without_model(graph, statuses, store))
+    to_run += [*graph.waiting, *(tuning.template for tuning in graph.tunings)]
+    if to_run:
         for architecture in {stage.model.architecture for stage in to_run}:
             check_installed(architecture)
         stderr.print(f"Running {graph.name} into {store.path} …", soft_wrap=True)
@@ -43,12 +57,23 @@ def run_and_report(
             cpus=cpus or cores(),
             gpus=gpus,
             on_progress=on_progress,
+            grow=grow,
         )
     _report(graph, store, summary, json=json)
     if summary.progress.ended < summary.progress.total:
         sys.exit(INTERRUPTED)
     if summary.progress.failed:
         sys.exit(1)
+
+
+def in_words(choice: "Choice") -> str:
+    """What was chosen, and what it brings on validation labels."""
+    values = ", ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in choice.values.items()
+    )
+    untuned = f", untuned {choice.untuned_mev:.0f}" if choice.untuned_mev is not None else ""
+    return f"{values} (validation MAE {choice.error_mev:.0f} meV{untuned})"
 
 
 def speeds(store: "Store | None") -> "Rates":
@@ -87,6 +112,7 @@ def _report(graph: "StudyGraph", store: "Store", summary: "Summary", *, json: bo
                 "diverged": progress.diverged,
                 "failed": progress.failed,
                 "skipped": progress.skipped,
+                "choices": [asdict(choice) for choice in summary.choices],
                 "wall_time_s": summary.wall_time_s,
                 "structures_per_second": progress.structures_per_second,
                 "unfinished": [vars(ended) for ended in summary.unfinished],
@@ -106,6 +132,8 @@ def _report(graph: "StudyGraph", store: "Store", summary: "Summary", *, json: bo
         f"{duration(summary.wall_time_s)}; results are in {store.path}",
         soft_wrap=True,
     )
+    for choice in summary.choices:
+        console.print(f"  chosen for {choice.where}: {in_words(choice)}", soft_wrap=True)
     for ended in summary.unfinished:
         console.print(f"  {ended.stage_id} {ended.status}: {ended.reason}", soft_wrap=True)
     for warning in summary.warnings:

@@ -35,7 +35,7 @@ def adopt(
     from mfscale.results import ERRORS_SCHEMA, Store, StoreError
     from mfscale.training import POTENTIAL, adopt_stage
 
-    graph = expand_file(study)
+    graph = expand_file(study, store)
     wanted = graph.stages[graph.resolve(stage)]
     opened = Store(store, create=True)
     with opened.alone():

@@ -54,7 +54,7 @@ def retry(
     from mfscale.orchestration import failures, missing, retried, without_model
     from mfscale.results import Store
 
-    graph = expand_file(study)
+    graph = expand_file(study, store)
     opened = Store(store)
     rows = {row["stage_id"]: row for row in opened.table().to_pylist()}
     chosen = failures(graph, rows, reason)
@@ -85,7 +85,7 @@ def triage(
     from mfscale.results import Store, causes
 
     opened = Store(store)
-    stages = expand_file(study).stages.values() if study else None
+    stages = expand_file(study, store).stages.values() if study else None
     rows = opened.table().select(["stage_id", "parent_id", "status", "reason", "log_file"])
     parents = {stage.id: stage.parent_id for stage in stages} if stages is not None else None
     found = causes(rows.to_pylist(), parents)
@@ -121,7 +121,7 @@ def verify(
     from mfscale.results import Store
 
     opened = Store(store)
-    found = check(opened, expand_file(study) if study else None)
+    found = check(opened, expand_file(study, store) if study else None)
     if opened.is_used():
         stderr.print(
             f"A run is using {store}: files that have no row yet were not looked at.",
@@ -161,7 +161,7 @@ def gc(
     from mfscale.results import Store
 
     opened = Store(store)
-    graph = expand_file(study) if study else None
+    graph = expand_file(study, store) if study else None
     with opened.alone():  # what a run is writing has no row yet
         found = garbage(opened, study=graph, leaves=leaves)
     if not json:

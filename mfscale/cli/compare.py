@@ -36,7 +36,7 @@ def diff(
 
     files = [_is_file(name) for name in (a, b)]
     if all(files):
-        _studies(expand_file(Path(a)), expand_file(Path(b)), json=json)
+        _studies(expand_file(Path(a), store), expand_file(Path(b), store), json=json)
     elif not any(files):
         _stages(a, b, store, json=json)
     else:

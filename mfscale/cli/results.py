@@ -56,6 +56,7 @@ def show_results(
         str | None,
         typer.Option("--pivot", metavar="ROWS:COLUMN:VALUE", help="Mean of VALUE over two axes."),
     ] = None,
+    trials: Annotated[bool, typer.Option("--trials", help="Tuning trials, not results.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Show, filter, group and pivot the rows of a store.
@@ -64,7 +65,9 @@ def show_results(
     """
     from mfscale.results import Store, StoreError, group, pivot, select
 
-    frame = select(study_rows(Store(store), study), where or ())
+    rows = study_rows(Store(store), study)
+    rows = rows[rows["purpose"] == ("tune" if trials else "science")]
+    frame = select(rows, where or ())
     if frame.empty:
         print_json([]) if json else console.print(f"no rows in {store} match")
         return
@@ -116,7 +119,7 @@ def study_rows(store: "Store", study: Path | None) -> "pd.DataFrame":
 
     frame = store.frame()
     if study is not None:
-        frame = frame[frame["stage_id"].isin(expand_file(study).stages)]
+        frame = frame[frame["stage_id"].isin(expand_file(study, store.path).stages)]
     return in_natural_order(frame, ["step", "pretraining", "labels", "seed"])
 
 

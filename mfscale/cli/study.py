@@ -1,6 +1,7 @@
 """``plan``, ``run`` and ``status``: what a study needs, running it, and how it stands."""
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,9 +14,11 @@ from mfscale.cli._running import CpusOption, GpusOption, cores, run_and_report, 
 from mfscale.cli._why import Why, reasons
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mfscale.orchestration import Rates
     from mfscale.results import Store
-    from mfscale.study import Stage, StudyGraph
+    from mfscale.study import Choice, Stage, StudyGraph
 
 SHOWN = 60
 """Stages a plan lists before it asks for --all."""
@@ -47,7 +50,7 @@ def plan(
     """Show the stages of a study: cached, shared, to run, and how long that may take."""
     from mfscale.orchestration import missing, wall_time, without_model
 
-    graph = expand_file(study)
+    graph = expand_file(study, store)
     opened = _open_if_there(store)
     statuses = opened.statuses() if opened else {}
     rates = speeds(opened)
@@ -56,10 +59,13 @@ def plan(
     will_run = {stage.id for stage in to_run}
     again = [stage.id for stage in to_run if stage.id in gone]
     statuses |= dict.fromkeys(again, AGAIN)
+    n_stages = len(graph.stages) + len(graph.waiting)
     cached = sum(statuses.get(stage_id) == "finished" for stage_id in graph.stages)
     hopeless = len(graph.stages) - cached - len(to_run)
     slots = gpus or cpus or cores()
-    seconds = wall_time(to_run, rates, slots)
+    ahead = [*to_run, *graph.waiting]
+    ahead += [t.template for t in graph.tunings for _ in range(t.trials)]
+    seconds = wall_time(ahead, rates, slots)
     asked = to_run if everything or json else to_run[:SHOWN]
     told = reasons(asked, opened.table().to_pylist() if opened else [], graph) if why else []
     if json:
@@ -71,6 +77,12 @@ def plan(
                 "cached": cached,
                 "to_run": len(to_run),
                 "diverged_or_below": hopeless,
+                "choices_to_make": [
+                    {"where": t.where, "settings": list(t.space), "trials": t.trials}
+                    for t in graph.tunings
+                ],
+                "waiting_for_choices": len(graph.waiting),
+                "choices": [asdict(choice) for choice in graph.choices],
                 "slots": slots,
                 "estimate_s": seconds,
                 "estimate_basis": rates.basis,
@@ -81,9 +93,9 @@ def plan(
         return
     console.print(
         Text(f"{graph.name}:", "bold"),
-        f"{graph.requests} steps make {len(graph.stages)} stages "
-        f"({graph.requests - len(graph.stages)} shared); {cached} are cached, {len(to_run)} will "
-        "run" + (f", {hopeless} diverged or start from one that did" if hopeless else ""),
+        f"{graph.requests} steps make {n_stages} stages ({graph.requests - n_stages} shared); "
+        f"{cached} are cached, {n_stages - cached - hopeless} will run"
+        + (f", {hopeless} diverged or start from one that did" if hopeless else ""),
         soft_wrap=True,
     )
     shown = list(graph.stages.values())[: None if everything else SHOWN]
@@ -116,7 +128,17 @@ def plan(
         )
     if why:
         _print_reasons(told, len(to_run))
-    if to_run:
+    for tuning in graph.tunings:
+        console.print(
+            f"To choose for {tuning.where}: {', '.join(tuning.space)}, in {tuning.trials} trials",
+            soft_wrap=True,
+        )
+    if graph.waiting:
+        console.print(
+            f"{len(graph.waiting)} stages wait for choices, some for choices that come later; their "
+            "ids are known then"
+        )
+    if ahead:
         console.print(
             f"At most about {duration(seconds)} on {slots} slots, from {rates.basis}; stages that "
             "reach their plateau early take less.",
@@ -140,9 +162,16 @@ def run(
     Exit status: 0, 1 if a stage failed, 130 if interrupted.
     """
     from mfscale.results import Store
+    from mfscale.study import add_choices
 
-    graph = expand_file(study)
-    run_and_report(graph, Store(store, create=True), cpus=cpus, gpus=gpus, json=json)
+    graph = expand_file(study, store)
+
+    def grow(choices: "Sequence[Choice]") -> "StudyGraph":
+        add_choices(store, graph.name, choices)
+        return expand_file(study, store)
+
+    opened = Store(store, create=True)
+    run_and_report(graph, opened, cpus=cpus, gpus=gpus, json=json, grow=grow)
 
 
 def status(
@@ -155,11 +184,14 @@ def status(
 
     statuses = Store(store).statuses()
     if study is not None:
-        graph = expand_file(study)
+        graph = expand_file(study, store)
         statuses = {stage: statuses.get(stage, "missing") for stage in graph.stages}
+        waiting = {stage.id: "waiting for a choice" for stage in graph.waiting}
+        statuses |= waiting
     counts = Counter(statuses.values())
     if json:
-        every = ("finished", "diverged", "failed", "skipped", *(["missing"] if study else []))
+        every = ["finished", "diverged", "failed", "skipped"]
+        every += ["missing", "waiting for a choice"] if study else []
         numbers = {name: counts.get(name, 0) for name in every}
         print_json({"store": str(store), "stages": len(statuses), **numbers})
         return
@@ -168,12 +200,16 @@ def status(
     console.print(f"{what}: {len(statuses)} stages: {counted}")
 
 
-def expand_file(path: Path) -> "StudyGraph":
-    """Read and expand a study file with everything this installation offers."""
-    from mfscale.cli._catalogue import catalogue
-    from mfscale.study import expand, load_study
+def expand_file(path: Path, store: Path) -> "StudyGraph":
+    """Read and expand a study file with everything this installation offers.
 
-    return expand(load_study(path), catalogue())
+    Choices that tunings have made come from the store, if it is there, and from the folder of the
+    study.
+    """
+    from mfscale.cli._catalogue import catalogue
+    from mfscale.study import expand, load_study, read_choices
+
+    return expand(load_study(path), catalogue(), read_choices(store, path.parent))
 
 
 def _open_if_there(path: Path) -> "Store | None":

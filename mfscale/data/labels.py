@@ -91,7 +91,9 @@ class Labels:
         if self.forces and low.forces:
             atoms = n_atoms[structures]
             every = np.ones(len(structures), dtype=np.bool_)
-            values = self.forces.gather(mine, every, atoms) - low.forces.gather(theirs, every, atoms)
+            values = self.forces.gather(mine, every, atoms) - low.forces.gather(
+                theirs, every, atoms
+            )
             digest = np.concatenate([self.forces.digest[mine], low.forces.digest[theirs]], axis=1)
             forces = ForceLabels(ragged.offsets(atoms), values, digest)
         return Labels(structures, self.energy[mine] - low.energy[theirs], forces)

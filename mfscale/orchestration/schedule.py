@@ -76,7 +76,9 @@ class Schedule:
             for skip in self._skip_below(lost, self._lost[lost])
         ]
         free = (s for s in new if s in self._waiting)
-        self._release([s for s in free if self._parents[s] is None or self._parents[s] in self._done])
+        self._release(
+            [s for s in free if self._parents[s] is None or self._parents[s] in self._done]
+        )
         return skipped
 
     def is_done(self, stage: str) -> bool:

@@ -23,7 +23,7 @@ def verify(store: Store, graph: StudyGraph | None = None) -> list[Finding]:
     """
     rows, findings = inspect(store)
     for row in rows.values():
-        if row["status"] == "finished":
+        if row["status"] == "finished" and row["purpose"] == "science":  # trials leave none
             findings += _model(store, row)
     return findings + list(_missing(graph, rows) if graph else ())
 

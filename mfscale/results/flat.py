@@ -171,7 +171,10 @@ def _label_text(entries: Entries) -> pa.Array:
     fields = entries.fields
     minus = pc.binary_join_element_wise(fields["method"], fields["minus"], "-")
     sets = pc.binary_join_element_wise(
-        pc.coalesce(minus, fields["method"]), fields["subset"], fields["size"].cast(pa.string()), ":"
+        pc.coalesce(minus, fields["method"]),
+        fields["subset"],
+        fields["size"].cast(pa.string()),
+        ":",
     )
     forces = pc.if_else(fields["forces"], "+forces", "").fill_null("")
     return pc.binary_join_element_wise(sets, forces, "")

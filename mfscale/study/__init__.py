@@ -1,6 +1,7 @@
 """Studies: a YAML file in, a graph of fully resolved stages out."""
 
 from mfscale.study.catalogue import Catalogue, DatasetEntry, LabelRequest, MethodEntry, ModelEntry
+from mfscale.study.choice_files import add_choices, read_choices
 from mfscale.study.differences import (
     Description,
     Difference,
@@ -38,6 +39,7 @@ __all__ = [
     "StudyError",
     "StudyGraph",
     "Tuning",
+    "add_choices",
     "described",
     "differences",
     "expand",
@@ -45,5 +47,6 @@ __all__ = [
     "nearest",
     "of_stage",
     "parse_study",
+    "read_choices",
     "recorded",
 ]

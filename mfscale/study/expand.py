@@ -180,4 +180,3 @@ def _mapping(value: object, where: str) -> dict[str, Any]:
             + shown(value)
         )
     return value
-

@@ -125,7 +125,9 @@ def _study(tree: object, source: str, default_name: str) -> Study:
     return Study(
         name=name,
         source=source,
-        shared={k: v for k, v in tree.items() if k not in {"name", "training", "strategies", "tune"}},
+        shared={
+            k: v for k, v in tree.items() if k not in {"name", "training", "strategies", "tune"}
+        },
         training=tree.get("training", {}),
         strategies=_strategies(tree.get("strategies")),
         tune=tree.get("tune"),

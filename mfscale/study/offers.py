@@ -193,11 +193,15 @@ def _inherited(name: str, head: HeadSpec, parent: Stage | None, where: str) -> s
     )
 
 
-def _check_difference(head: HeadSpec, inherit: str | None, parent: Stage | None, where: str) -> None:
+def _check_difference(
+    head: HeadSpec, inherit: str | None, parent: Stage | None, where: str
+) -> None:
     """Raise `StudyError` if a readout of totals is to go on with differences, or the reverse."""
     before = parent.heads.get(inherit) if parent and inherit else None
     if before is not None and before.minus != head.minus:
-        mine, theirs = (f"a difference to {m}" if m else "totals" for m in (head.minus, before.minus))
+        mine, theirs = (
+            f"a difference to {m}" if m else "totals" for m in (head.minus, before.minus)
+        )
         raise StudyError(
             f"{where}.inherit: this head learns {mine}, {inherit!r} of the step before {theirs}; "
             f"write inherit: {FRESH}"

@@ -285,7 +285,9 @@ def _check(name: str, choosable: Choosable) -> None:
             schema.model_validate({**needed, key: value})
         except ValidationError as error:
             message = error.errors(include_url=False)[0]["msg"]
-            raise StudyError(f"{where}: {shown(value)}: {message[0].lower()}{message[1:]}") from None
+            raise StudyError(
+                f"{where}: {shown(value)}: {message[0].lower()}{message[1:]}"
+            ) from None
     if not isinstance(choosable, list) and any(isinstance(v, bool | str) for v in values):
         raise StudyError(f"{where}: has no range; list its values")
 
@@ -295,7 +297,9 @@ def _explained(error: ValidationError) -> str:
         error.errors(include_url=False, include_context=False),
         key=lambda complaint: complaint["type"] != "extra_forbidden",
     )
-    location = tuple(p for p in first["loc"] if p not in ("Range", "list[union[bool,int,float,str]]"))
+    location = tuple(
+        p for p in first["loc"] if p not in ("Range", "list[union[bool,int,float,str]]")
+    )
     place = dotted(("tune", *location))
     if first["type"] == "extra_forbidden":
         known = Range.model_fields if len(location) > 2 else TuneSpec.model_fields

@@ -123,9 +123,7 @@ class _Run:
             return evaluator.validate(self.potential, self.sets, moment), []
         return evaluator.evaluate(self.potential, self.sets, moment)
 
-    def train(
-        self, checkpoint_every_s: float, hopeless: Callable[[int, float], bool]
-    ) -> Outcome:
+    def train(self, checkpoint_every_s: float, hopeless: Callable[[int, float], bool]) -> Outcome:
         stage, settings = self.stage, self.stage.hyperparameters
         training = self._samples({name: chosen.train for name, chosen in self.sets.items()})
         validation = self._samples({n: chosen.validation for n, chosen in self.sets.items()})
