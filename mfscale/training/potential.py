@@ -101,6 +101,7 @@ def new_network(
         dtype=torch_dtype(spec),
         cutoff_a=spec.cutoff_a,
         seed=seed,
+        fidelity=getattr(spec, "fidelity", "readout"),
     )
 
 
