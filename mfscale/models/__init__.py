@@ -1,6 +1,7 @@
-"""Networks: each architecture as a shared backbone with one readout per head.
+"""Networks: each architecture as a backbone with readouts for its heads.
 
-Only the ladder of sizes is imported here; `mfscale.models.build` brings torch.
+Only plain data is imported here, the ladder of sizes and the table of trainable parts;
+`mfscale.models.build` brings torch.
 """
 
 from mfscale.models.errors import ModelError
@@ -12,13 +13,17 @@ from mfscale.models.ladder import (
     check_installed,
     how_to_install,
 )
+from mfscale.models.trainable import TRAINABLE, Part, read_part
 
 __all__ = [
     "HOLDS_ONE_HEAD",
     "LADDER",
     "NATIVE_SUFFIX",
+    "TRAINABLE",
     "ModelError",
+    "Part",
     "Size",
     "check_installed",
     "how_to_install",
+    "read_part",
 ]

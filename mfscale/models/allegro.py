@@ -15,9 +15,10 @@ from nequip.data import AtomicDataDict
 from nequip.nn import ScalarMLP, SequentialGraphNetwork
 from torch import Tensor, nn
 
+from mfscale.models.fidelity import KINDS
 from mfscale.models.headed import HeadedModel
 from mfscale.models.ladder import Setting
-from mfscale.models.nequip import NequipBackbone, in_framework, layers_before
+from mfscale.models.nequip import FrameworkBackbone, in_framework, layers_before
 from mfscale.models.nequip import arguments as nequip_arguments
 
 READOUT = "edge_readout"
@@ -25,6 +26,28 @@ READOUT = "edge_readout"
 
 _EMBEDDING = ("num_bessels", "bessel_trainable", "polynomial_cutoff_p")
 """Settings of the radial and chemical embedding, which Allegro takes as a dictionary."""
+
+
+class AllegroBackbone(FrameworkBackbone):
+    """An Allegro up to its readout."""
+
+    embedding = "radial_chemical_embed"
+    field = AtomicDataDict.EDGE_EMBEDDING_KEY
+
+    def shifted(self, features: dict[str, Tensor], shift: Tensor) -> Tensor:
+        """Edge scalars (E, embedding_width), shifted as their centre atoms are.
+
+        The shift vanishes at the cutoff with the scalars, for nothing after them would make it.
+        """
+        envelope = features[AtomicDataDict.EDGE_CUTOFF_KEY]
+        centre = features[AtomicDataDict.EDGE_INDEX_KEY][0]
+        return features[self.field] + envelope * shift[centre]
+
+    def blocks(self) -> list[list[nn.Module]]:
+        """Tensor products, each with the perceptron after it; all else is embedding."""
+        *embeddings, inner = self.layers.children()
+        first, *rest = ([tp, latent] for tp, latent in zip(inner.tps, inner.latents, strict=True))
+        return [[*embeddings, inner.first_layer_env_embed_projection, *first], *rest]
 
 
 class AllegroReadout(nn.Module):
@@ -69,15 +92,16 @@ def build(
     dtype: torch.dtype,
     cutoff_a: float,
     seed: int,
+    fidelity: str,
 ) -> HeadedModel:
-    """Build an Allegro model with one readout per head, no two of which start alike."""
+    """Build an Allegro model for all heads; no two readouts start alike."""
     of_package = arguments(settings, elements=elements, dtype=dtype, cutoff_a=cutoff_a, seed=seed)
     with in_framework(dtype):
         whole = AllegroModel(avg_num_neighbors=1.0, do_derivatives=False, **of_package)
         layers = layers_before(READOUT, whole.model.func)
         torch.manual_seed(-1 - seed)  # other numbers than the backbone's, whatever was drawn before
-        readouts = {head: AllegroReadout(layers, settings) for head in heads}
-        return HeadedModel(NequipBackbone(layers), readouts)
+        backbone = AllegroBackbone(layers)
+        return KINDS[fidelity](backbone, heads, lambda: AllegroReadout(layers, settings))
 
 
 def arguments(

@@ -19,6 +19,7 @@ def build(
     dtype: torch.dtype,
     cutoff_a: float,
     seed: int,
+    fidelity: str = "readout",
 ) -> HeadedModel:
     """Build a network with freshly initialised weights.
 
@@ -32,13 +33,16 @@ def build(
     elements
         Symbols; a batch's ``species`` index into them.
     heads
-        One readout each.
+        Names, in the order of a batch's ``head``.
     dtype
         ``torch.float32`` or ``torch.float64``.
     cutoff_a
         Neighbour cutoff, Å.
     seed
         Of the initial weights; equal seeds give equal weights.
+    fidelity
+        How a head's method enters: ``readout``, one per head, or ``embedding``, one readout for all
+        heads and a vector per head as an input of the network (`mfscale.models.fidelity`).
 
     Raises
     ------
@@ -49,6 +53,12 @@ def build(
     with leaving_no_trace():
         family = importlib.import_module(f"mfscale.models.{architecture}")
         model: HeadedModel = family.build(
-            settings, elements=elements, heads=heads, dtype=dtype, cutoff_a=cutoff_a, seed=seed
+            settings,
+            elements=elements,
+            heads=heads,
+            dtype=dtype,
+            cutoff_a=cutoff_a,
+            seed=seed,
+            fidelity=fidelity,
         )
     return model

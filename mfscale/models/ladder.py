@@ -30,17 +30,24 @@ class Size:
         Hyperparameters of the network, by the names its own package uses.
     n_parameters
         Trainable parameters with one head and four elements (H, C, N, O).
+    n_blocks
+        Interaction blocks, the first of which includes the embeddings.
+    largest_rank
+        Of a low-rank correction with fewer parameters than the linear map that it corrects,
+        whichever of the backbone's allows most; 0 if it has none.
     structures_per_second
         On molecules of seven atoms, trained on energies alone or on forces too.
     """
 
     settings: dict[str, Setting]
     n_parameters: int
+    n_blocks: int
+    largest_rank: int
     structures_per_second: Speed
 
 
 def _nequip(
-    layers: int, l_max: int, features: int, radial_width: int, n: int, speed: Speed
+    layers: int, l_max: int, features: int, radial_width: int, rank: int, n: int, speed: Speed
 ) -> Size:
     settings: dict[str, Setting] = {
         "num_layers": layers,
@@ -50,11 +57,18 @@ def _nequip(
         "radial_mlp_width": radial_width,
         "parity": False,
     }
-    return Size(settings, n, speed)
+    return Size(settings, n, layers, rank, speed)
 
 
 def _allegro(
-    layers: int, l_max: int, scalars: int, tensors: int, mlp: tuple[int, int], n: int, speed: Speed
+    layers: int,
+    l_max: int,
+    scalars: int,
+    tensors: int,
+    mlp: tuple[int, int],
+    rank: int,
+    n: int,
+    speed: Speed,
 ) -> Size:
     depth, width = mlp
     settings: dict[str, Setting] = {
@@ -74,13 +88,14 @@ def _allegro(
         "readout_mlp_hidden_layers_width": scalars,
         "readout_mlp_nonlinearity": "silu",
     }
-    return Size(settings, n, speed)
+    return Size(settings, n, layers, rank, speed)
 
 
-def _mace(hidden: str, radial_mlp: tuple[int, int], n: int, speed: Speed) -> Size:
+def _mace(hidden: str, radial_mlp: tuple[int, int], rank: int, n: int, speed: Speed) -> Size:
     depth, width = radial_mlp
+    layers = 2
     settings: dict[str, Setting] = {
-        "num_interactions": 2,
+        "num_interactions": layers,
         "hidden_irreps": hidden,
         "max_ell": 2,
         "correlation": 3,
@@ -92,30 +107,30 @@ def _mace(hidden: str, radial_mlp: tuple[int, int], n: int, speed: Speed) -> Siz
         "radial_MLP_width": width,
         "MLP_irreps": "16x0e",
     }
-    return Size(settings, n, speed)
+    return Size(settings, n, layers, rank, speed)
 
 
 LADDER: dict[str, dict[str, Size]] = {
     "nequip": {
-        "tiny": _nequip(2, 1, 16, 32, 8_784, Speed(2192, 900)),
-        "small": _nequip(3, 1, 16, 64, 30_288, Speed(1170, 511)),
-        "medium": _nequip(3, 1, 32, 64, 165_536, Speed(780, 366)),
-        "large": _nequip(4, 2, 32, 64, 473_248, Speed(216, 66)),
-        "xlarge": _nequip(4, 2, 64, 128, 3_330_368, Speed(70, 26)),
+        "tiny": _nequip(2, 1, 16, 32, 15, 8_784, Speed(2192, 900)),
+        "small": _nequip(3, 1, 16, 64, 31, 30_288, Speed(1170, 511)),
+        "medium": _nequip(3, 1, 32, 64, 42, 165_536, Speed(780, 366)),
+        "large": _nequip(4, 2, 32, 64, 54, 473_248, Speed(216, 66)),
+        "xlarge": _nequip(4, 2, 64, 128, 108, 3_330_368, Speed(70, 26)),
     },
     "allegro": {
-        "tiny": _allegro(2, 1, 16, 8, (1, 64), 11_008, Speed(1331, 631)),
-        "small": _allegro(2, 1, 32, 32, (1, 64), 31_328, Speed(661, 259)),
-        "medium": _allegro(2, 1, 64, 32, (2, 128), 132_096, Speed(495, 165)),
-        "large": _allegro(2, 2, 128, 32, (2, 256), 493_632, Speed(54, 26)),
-        "xlarge": _allegro(2, 2, 256, 32, (2, 768), 2_993_856, Speed(33, 19)),
+        "tiny": _allegro(2, 1, 16, 8, (1, 64), 24, 11_008, Speed(1331, 631)),
+        "small": _allegro(2, 1, 32, 32, (1, 64), 38, 31_328, Speed(661, 259)),
+        "medium": _allegro(2, 1, 64, 32, (2, 128), 71, 132_096, Speed(495, 165)),
+        "large": _allegro(2, 2, 128, 32, (2, 256), 135, 493_632, Speed(54, 26)),
+        "xlarge": _allegro(2, 2, 256, 32, (2, 768), 383, 2_993_856, Speed(33, 19)),
     },
     "mace": {
-        "tiny": _mace("16x0e", (1, 16), 8_672, Speed(1164, 543)),
-        "small": _mace("32x0e", (2, 32), 31_664, Speed(575, 219)),
-        "medium": _mace("64x0e+64x1o", (2, 64), 164_176, Speed(156, 78)),
-        "large": _mace("128x0e+128x1o", (3, 64), 523_920, Speed(84, 36)),
-        "xlarge": _mace("352x0e+352x1o", (3, 64), 3_302_640, Speed(23, 11)),
+        "tiny": _mace("16x0e", (1, 16), 11, 8_672, Speed(1164, 543)),
+        "small": _mace("32x0e", (2, 32), 23, 31_664, Speed(575, 219)),
+        "medium": _mace("64x0e+64x1o", (2, 64), 55, 164_176, Speed(156, 78)),
+        "large": _mace("128x0e+128x1o", (3, 64), 63, 523_920, Speed(84, 36)),
+        "xlarge": _mace("352x0e+352x1o", (3, 64), 175, 3_302_640, Speed(23, 11)),
     },
 }
 

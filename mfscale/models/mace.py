@@ -19,6 +19,7 @@ from e3nn import o3
 from torch import Tensor, nn
 
 from mfscale.data import keys
+from mfscale.models.fidelity import KINDS
 from mfscale.models.headed import Backbone, Batch, HeadedModel
 from mfscale.models.ladder import Setting
 
@@ -42,10 +43,11 @@ class MaceBackbone(Backbone):
         self.radial_embedding = whole.radial_embedding
         self.interactions = whole.interactions
         self.products = whole.products
+        self.embedding_width = self.node_embedding.linear.irreps_out.dim
         self.register_buffer("atomic_numbers", whole.atomic_numbers)
         _constant(self)
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, shift: Tensor | None = None) -> dict[str, Tensor]:
         """Layer's number → its node features (N, …), scalars first.
 
         MACE sums over edges where they end; as every pair has an edge each way, so do ours.
@@ -61,6 +63,8 @@ class MaceBackbone(Backbone):
             lengths, element, edge_index, self.atomic_numbers
         )
         node_feats = self.node_embedding(element)
+        if shift is not None:
+            node_feats = node_feats + shift
         features = {}
         for layer, (interaction, product) in enumerate(
             zip(self.interactions, self.products, strict=True)
@@ -77,6 +81,14 @@ class MaceBackbone(Backbone):
             node_feats = product(node_feats=message, sc=skip, node_attrs=element)
             features[str(layer)] = node_feats
         return features
+
+    def blocks(self) -> list[list[nn.Module]]:
+        """Interactions, each with the product after it; the rest is embedding."""
+        first, *rest = (
+            [interaction, product]
+            for interaction, product in zip(self.interactions, self.products, strict=True)
+        )
+        return [[self.node_embedding, self.radial_embedding, *first], *rest]
 
     def set_mean_neighbours(self, mean_neighbours: float) -> None:
         """Divide sums over neighbours by the mean neighbour number, as MACE does."""
@@ -114,8 +126,9 @@ def build(
     dtype: torch.dtype,
     cutoff_a: float,
     seed: int,
+    fidelity: str,
 ) -> HeadedModel:
-    """Build a MACE with one set of readouts per head, no two of which start alike."""
+    """Build a MACE for all heads; no two sets of readouts start alike."""
     with in_package(dtype):
         torch.manual_seed(seed)
         whole = of_package(
@@ -130,7 +143,7 @@ def build(
         backbone = MaceBackbone(whole)
         torch.manual_seed(-1 - seed)  # other numbers than the backbone's
         mlp_irreps = str(settings["MLP_irreps"])
-        return HeadedModel(backbone, {head: MaceReadout(backbone, mlp_irreps) for head in heads})
+        return KINDS[fidelity](backbone, heads, lambda: MaceReadout(backbone, mlp_irreps))
 
 
 def of_package(

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from mfscale.models.errors import ModelError
+from mfscale.models.fidelity import FidelityEmbedding
 from mfscale.models.headed import HeadedModel
 from mfscale.models.ladder import Setting
 from mfscale.models.surroundings import leaving_no_trace
@@ -49,8 +51,14 @@ def write_native(architecture: str, trained: Trained, path: Path, head: str) -> 
     Raises
     ------
     ModelError
-        If the package refuses; the message says why and what to do.
+        If the package refuses, or its format cannot hold the network, which has no place for a
+        method as an input; the message says why and what to do.
     """
+    if isinstance(trained.network, FidelityEmbedding):
+        raise ModelError(
+            f"{architecture}'s own format cannot hold a model with a fidelity embedding; "
+            "export it without --native"
+        )
     with leaving_no_trace():
         writer = importlib.import_module(f"mfscale.models.{_WRITERS[architecture]}")
         writer.write(architecture, trained, path, head)

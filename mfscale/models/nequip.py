@@ -4,24 +4,26 @@
 energy (``per_atom_energy_readout`` in NequIP); everything before it is the backbone. NequIP's own
 scale, shift, sum and force modules are left out: one implementation serves all architectures.
 
-Allegro is built within the same framework (`mfscale.models.allegro`) and shares the backbone.
+Allegro is built within the same framework (`mfscale.models.allegro`), as a backbone of its own.
 """
 
 import contextlib
 import warnings
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from nequip.data import AtomicDataDict
 from nequip.model import NequIPGNNModel
-from nequip.nn import ScalarMLP, SequentialGraphNetwork
+from nequip.nn import ConvNetLayer, ScalarMLP, SequentialGraphNetwork
 from nequip.nn.norm import AvgNumNeighborsNorm
 from nequip.utils import torch_default_dtype
 from nequip.utils.global_state import set_global_state
 from torch import Tensor, nn
 
 from mfscale.data import keys
+from mfscale.models.fidelity import KINDS
 from mfscale.models.headed import Backbone, Batch, HeadedModel
 from mfscale.models.ladder import Setting
 
@@ -29,31 +31,64 @@ READOUT = "per_atom_energy_readout"
 """What NequIP calls its readout; all before it is the backbone."""
 
 
-class NequipBackbone(Backbone):
-    """A model of NequIP's framework up to its readout."""
+class FrameworkBackbone(Backbone):
+    """A model of NequIP's framework up to its readout.
+
+    Attributes
+    ----------
+    embedding, field
+        The layer that leaves the scalars of elements, and where it leaves them.
+    """
+
+    embedding: ClassVar[str]
+    field: ClassVar[str]
 
     def __init__(self, layers: SequentialGraphNetwork) -> None:
         super().__init__()
         self.layers = layers
+        self.embedding_width = layers.get_submodule(self.embedding).irreps_out[self.field].dim
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
+    def forward(self, batch: Batch, shift: Tensor | None = None) -> dict[str, Tensor]:
         """The framework's own dictionary, holding all that the last layer leaves to a readout."""
-        features: dict[str, Tensor] = self.layers(
-            {
-                AtomicDataDict.POSITIONS_KEY: batch[keys.POSITIONS],
-                AtomicDataDict.EDGE_INDEX_KEY: batch[keys.EDGE_INDEX],
-                AtomicDataDict.ATOM_TYPE_KEY: batch[keys.SPECIES],
-                AtomicDataDict.BATCH_KEY: batch[keys.STRUCTURE],
-                AtomicDataDict.NUM_NODES_KEY: batch[keys.N_ATOMS],
-            }
-        )
+        features = {
+            AtomicDataDict.POSITIONS_KEY: batch[keys.POSITIONS],
+            AtomicDataDict.EDGE_INDEX_KEY: batch[keys.EDGE_INDEX],
+            AtomicDataDict.ATOM_TYPE_KEY: batch[keys.SPECIES],
+            AtomicDataDict.BATCH_KEY: batch[keys.STRUCTURE],
+            AtomicDataDict.NUM_NODES_KEY: batch[keys.N_ATOMS],
+        }
+        for name, layer in self.layers.named_children():
+            features = layer(features)
+            if name == self.embedding and shift is not None:
+                features[self.field] = self.shifted(features, shift)
         return features
+
+    @abstractmethod
+    def shifted(self, features: dict[str, Tensor], shift: Tensor) -> Tensor:
+        """The scalars of elements, with `shift` (N, embedding_width) of each atom added."""
 
     def set_mean_neighbours(self, mean_neighbours: float) -> None:
         """Divide sums over neighbours by √(mean neighbour number), as the framework does."""
         for module in self.modules():
             if isinstance(module, AvgNumNeighborsNorm):
                 module.norm_const.fill_(mean_neighbours**-0.5)
+
+
+class NequipBackbone(FrameworkBackbone):
+    """A NequIP up to its readout."""
+
+    embedding = "type_embed"
+    field = AtomicDataDict.NODE_FEATURES_KEY
+
+    def shifted(self, features: dict[str, Tensor], shift: Tensor) -> Tensor:
+        """Node features (N, embedding_width)."""
+        return features[self.field] + shift
+
+    def blocks(self) -> list[list[nn.Module]]:
+        """Convolutions; the layers before them are embeddings."""
+        layers = list(self.layers.children())
+        first = sum(not isinstance(layer, ConvNetLayer) for layer in layers)
+        return [layers[: first + 1], *([layer] for layer in layers[first + 1 :])]
 
 
 class NequipReadout(nn.Module):
@@ -88,13 +123,14 @@ def build(
     dtype: torch.dtype,
     cutoff_a: float,
     seed: int,
+    fidelity: str,
 ) -> HeadedModel:
-    """Build a NequIP model with one readout per head."""
+    """Build a NequIP model for all heads."""
     of_package = arguments(settings, elements=elements, dtype=dtype, cutoff_a=cutoff_a, seed=seed)
     with in_framework(dtype):
         whole = NequIPGNNModel(avg_num_neighbors=1.0, do_derivatives=False, **of_package)
         layers = layers_before(READOUT, whole.model.func)
-        return HeadedModel(NequipBackbone(layers), {head: NequipReadout(layers) for head in heads})
+        return KINDS[fidelity](NequipBackbone(layers), heads, lambda: NequipReadout(layers))
 
 
 def arguments(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from mfscale.models.headed import set_trainable
+from mfscale.models.trainable import trainable_part
 from mfscale.study import Stage, of_stage
 from mfscale.training import provenance, row
 from mfscale.training.checkpoint import History, load_potential, save_potential
@@ -47,10 +47,12 @@ def adopt_stage(
     potential, history = load_potential(source)
     there = labelled(stage, device)
     _require_fit(stage, potential, there.dataset.elements, source)
-    parameters = set_trainable(potential.network, stage.trainable, stage.heads)
     start, errors = there.evaluator.evaluate(potential, there.sets, "start")
     end = [dataclasses.replace(e, moment="end") for e in start]
     baseline = there.baseline()
+    network = potential.network
+    with trainable_part(network, stage.trainable, stage.heads, seed=stage.seed) as learned:
+        parameters = learned
     adopted = f"adopted from {source}, the model of stage {history.stage_id}; not trained here"
     found = {
         **of_stage(stage),

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mfscale.data import Dataset, LabelledSet, fit_offsets
-from mfscale.models.headed import copy_readout
+from mfscale.models.fidelity import inherited_state
 from mfscale.study import Stage
 from mfscale.training import offsets
 from mfscale.training.checkpoint import load_weights
@@ -46,13 +46,10 @@ def child_potential(stage: Stage, sets: Sets, evaluator: Evaluator, parent: Pote
     heads |= {name: parent.heads[name] for name in stage.kept}
     sources = {name: head.inherit for name, head in stage.heads.items()}
     sources |= {name: name for name in stage.kept}
-    before = {name: tensor.clone() for name, tensor in parent.network.state_dict().items()}
     fresh = {}
     if None in sources.values():
         fresh = new_network(stage.model, parent.elements, list(heads), stage.seed).state_dict()
-    state = {name: tensor for name, tensor in before.items() if name.startswith("backbone.")}
-    for name, source in sources.items():
-        state |= copy_readout(before if source else fresh, source or name, name)
+    state = inherited_state(parent.network.state_dict(), fresh, sources)
     network = kept_network(stage.model, parent.elements, list(heads)).to(evaluator.device)
     load_weights(network, state, parent.mean_neighbours)
     return dataclasses.replace(parent, network=network, heads=heads)
@@ -61,12 +58,13 @@ def child_potential(stage: Stage, sets: Sets, evaluator: Evaluator, parent: Pote
 def _child_head(
     stage: Stage, name: str, chosen: LabelledSet, evaluator: Evaluator, parent: Potential
 ) -> HeadScale:
-    inherited = stage.heads[name].inherit
+    head = stage.heads[name]
+    inherited = head.inherit
     if inherited is None:
         return _fresh_head(stage, name, chosen, evaluator)
     scale = parent.heads[inherited].energy_scale_ev
     if stage.hyperparameters.offsets == "labels":
-        return HeadScale(chosen.method, _fitted(chosen, evaluator), scale)
+        return HeadScale(head.method, _fitted(chosen, evaluator), scale, head.minus)
     dataset = evaluator.dataset
     fitted = offsets.from_residuals(
         dataset.composition(chosen.train),
@@ -75,14 +73,14 @@ def _child_head(
         parent.heads[inherited].offsets_ev,
         ridge=stage.hyperparameters.offset_ridge,
     )
-    return HeadScale(chosen.method, fitted, scale)
+    return HeadScale(head.method, fitted, scale, head.minus)
 
 
 def _fresh_head(stage: Stage, name: str, chosen: LabelledSet, evaluator: Evaluator) -> HeadScale:
     offsets_ev = _fitted(chosen, evaluator)
-    forces = stage.heads[name].forces
-    scale = _energy_scale(chosen, offsets_ev, evaluator.dataset, forces=forces)
-    return HeadScale(chosen.method, offsets_ev, scale)
+    head = stage.heads[name]
+    scale = _energy_scale(chosen, offsets_ev, evaluator.dataset, forces=head.forces)
+    return HeadScale(head.method, offsets_ev, scale, head.minus)
 
 
 def _fitted(chosen: LabelledSet, evaluator: Evaluator) -> offsets.Floats:

@@ -16,11 +16,18 @@ from mfscale.training.potential import in_ev
 from mfscale.training.schedule import ema_decay, learning_rate
 
 StopReason = Literal["plateau", "cap", "diverged", "pruned"]
+Hopeless = Callable[[int, float], bool]
+"""Whether to give up, given a step and the validation MAE of the energies (meV) there."""
 
 FLAT = 0.01
 """Improvement of the validation loss over the last quarter of a run below which it converged."""
 ENOUGH = 8
 """Validations below which nothing is said to have converged at the cap."""
+
+
+def never(_step: int, _error_mev: float) -> bool:
+    """Give nothing up."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -138,12 +145,11 @@ class Trainer:
         *,
         save: Callable[[Progress], None],
         save_every_s: float,
-        hopeless: Callable[[int, float], bool],
+        hopeless: Hopeless = never,
     ) -> Outcome:
         """Train to the end, calling `save` at validations at least `save_every_s` seconds apart.
 
-        `hopeless` is asked after each validation, with the step and the MAE of the energies there
-        (meV), whether to give up.
+        `hopeless` is asked after each validation.
         """
         now = self._restored(progress) if progress else self._started()
         began = saved = time.perf_counter()

@@ -104,6 +104,7 @@ def new_network(
         dtype=torch_dtype(spec),
         cutoff_a=spec.cutoff_a,
         seed=seed,
+        fidelity=spec.fidelity,
     )
 
 

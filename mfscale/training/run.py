@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from mfscale.data import keys
-from mfscale.models.headed import Batch, set_trainable
+from mfscale.models.headed import Batch
+from mfscale.models.trainable import trainable_part
 from mfscale.study import Stage, of_stage
 from mfscale.training import provenance, row
 from mfscale.training.checkpoint import (
@@ -27,7 +29,7 @@ from mfscale.training.evaluation import CHUNK, Evaluation, Moment, StructureErro
 from mfscale.training.header import POTENTIAL, PROGRESS
 from mfscale.training.initial import child_potential, root_potential
 from mfscale.training.labelled import labelled
-from mfscale.training.loop import CurvePoint, Outcome, Trainer, Validation
+from mfscale.training.loop import CurvePoint, Hopeless, Outcome, Trainer, Validation, never
 from mfscale.training.loss import loss
 from mfscale.training.potential import Potential, in_ev
 from mfscale.training.samples import Order, Samples, make_samples
@@ -48,7 +50,7 @@ def run_stage(
     checkpoint_dir: Callable[[str], Path],
     device: torch.device | None = None,
     checkpoint_every_s: float = 15.0,
-    hopeless: Callable[[int, float], bool] | None = None,
+    hopeless: Hopeless = never,
 ) -> StageResult:
     """Train and evaluate `stage`, resuming where an earlier attempt was interrupted.
 
@@ -77,7 +79,9 @@ def run_stage(
     started_at = datetime.now(UTC)
     run = _Run(stage, checkpoint_dir, device or torch.device("cpu"))
     before, _ = run.evaluate("start")
-    outcome = run.train(checkpoint_every_s, hopeless or (lambda _step, _error_mev: False))
+    network = run.potential.network
+    with trainable_part(network, stage.trainable, stage.heads, seed=stage.seed) as parameters:
+        outcome = run.train(parameters, checkpoint_every_s, hopeless)
     after: list[Evaluation] = []
     errors: list[StructureError] = []
     if outcome.stop_reason != "diverged":
@@ -87,7 +91,7 @@ def run_stage(
     baseline = run.labelled.baseline()
     found = {
         **of_stage(stage),
-        **row.of_potential(run.potential, run.parameters, stage),
+        **row.of_potential(run.potential, parameters, stage),
         **run.describe(outcome),
         "evaluations": [dataclasses.asdict(e) for e in (*baseline, *before, *after)],
         "warnings": row.warnings(baseline, before, outcome),
@@ -115,7 +119,6 @@ class _Run:
             parent, self.before = _load_parent(checkpoint_dir(stage.parent_id) / POTENTIAL)
             parent.network.to(device)
             self.potential = child_potential(stage, self.sets, self.labelled.evaluator, parent)
-        self.parameters = set_trainable(self.potential.network, stage.trainable, stage.heads)
 
     def evaluate(self, moment: Moment) -> tuple[list[Evaluation], list[StructureError]]:
         evaluator = self.labelled.evaluator
@@ -123,7 +126,9 @@ class _Run:
             return evaluator.validate(self.potential, self.sets, moment), []
         return evaluator.evaluate(self.potential, self.sets, moment)
 
-    def train(self, checkpoint_every_s: float, hopeless: Callable[[int, float], bool]) -> Outcome:
+    def train(
+        self, parameters: Sequence[nn.Parameter], checkpoint_every_s: float, hopeless: Hopeless
+    ) -> Outcome:
         stage, settings = self.stage, self.stage.hyperparameters
         training = self._samples({name: chosen.train for name, chosen in self.sets.items()})
         validation = self._samples({n: chosen.validation for n, chosen in self.sets.items()})
@@ -135,7 +140,7 @@ class _Run:
         )
         trainer = Trainer(
             self.potential.network,
-            self.parameters,
+            parameters,
             settings,
             forces=training.forces_ev_a is not None,
             batch=lambda step: training.batch(order(step)),

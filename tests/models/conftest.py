@@ -62,6 +62,7 @@ def make_model(architecture: str) -> Callable[..., HeadedModel]:
         dtype: torch.dtype = torch.float64,
         seed: int = 0,
         random_readouts: bool = True,
+        fidelity: str = "readout",
     ) -> HeadedModel:
         model = build(
             architecture,
@@ -71,11 +72,12 @@ def make_model(architecture: str) -> Callable[..., HeadedModel]:
             dtype=dtype,
             cutoff_a=CUTOFF_A,
             seed=seed,
+            fidelity=fidelity,
         )
         model.backbone.set_mean_neighbours(6.0)
         if random_readouts:
             generator = torch.Generator().manual_seed(seed)
-            for parameter in model.readouts.parameters():
+            for parameter in model.of_heads(heads):
                 torch.nn.init.normal_(parameter, generator=generator)
         return model
 

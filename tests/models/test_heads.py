@@ -1,4 +1,4 @@
-"""A shared backbone with readouts: what is trained moves, and nothing else."""
+"""A shared backbone with one readout per head: each head learns and computes its own."""
 
 import subprocess
 import sys
@@ -11,13 +11,8 @@ from ase import Atoms
 from mfscale.data import keys
 from mfscale.models import LADDER
 from mfscale.models.build import build
-from mfscale.models.headed import (
-    Batch,
-    HeadedModel,
-    copy_readout,
-    energy_and_forces,
-    set_trainable,
-)
+from mfscale.models.fidelity import inherited_state
+from mfscale.models.headed import Batch, HeadedModel, energy_and_forces
 
 MakeModel = Callable[..., HeadedModel]
 MakeBatch = Callable[[Sequence[Atoms]], Batch]
@@ -33,34 +28,6 @@ def test_a_fresh_readout_predicts_zero(make_model: MakeModel, batch: Batch) -> N
     energy, forces = energy_and_forces(make_model(random_readouts=False), batch, create_graph=False)
     assert not energy.any()
     assert not forces.any()
-
-
-def test_training_the_readout_leaves_the_backbone_as_it_was(
-    make_model: MakeModel, batch: Batch
-) -> None:
-    model = make_model()
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    parameters = set_trainable(model, "readout", model.heads)
-    optimizer = torch.optim.AdamW(parameters, lr=0.1, weight_decay=0.1)
-    for _ in range(3):
-        energy, forces = energy_and_forces(model, batch, create_graph=True)
-        optimizer.zero_grad()
-        (energy.square().sum() + forces.square().sum()).backward()
-        optimizer.step()
-    after = model.state_dict()
-    changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert changed
-    assert all(name.startswith("readouts.") for name in changed)
-
-
-def test_all_is_trainable_again_after_readout(make_model: MakeModel) -> None:
-    """A kept network serves stages of either kind in turn."""
-    model = make_model()
-    few = set_trainable(model, "readout", model.heads)
-    everything = set_trainable(model, "all", model.heads)
-    assert sum(p.numel() for p in few) == sum(p.numel() for p in model.readouts.parameters())
-    assert sum(p.numel() for p in everything) == sum(p.numel() for p in model.parameters())
-    assert all(p.requires_grad for p in model.parameters())
 
 
 def test_the_mean_neighbour_number_acts(make_model: MakeModel, batch: Batch) -> None:
@@ -104,8 +71,7 @@ def test_a_copied_readout_predicts_what_the_source_does(
     make_model: MakeModel, batch: Batch
 ) -> None:
     parent, child = make_model(heads=("dft",)), make_model(heads=("cc",), seed=1)
-    state = {n: t for n, t in parent.state_dict().items() if n.startswith("backbone.")}
-    child.load_state_dict(state | copy_readout(parent.state_dict(), "dft", "cc"))
+    child.load_state_dict(inherited_state(parent.state_dict(), {}, {"cc": "dft"}))
     assert torch.equal(child(batch), parent(batch))
 
 
@@ -122,9 +88,8 @@ def test_a_head_may_be_called_what_a_module_may_not(architecture: str) -> None:
     )
     assert model.heads == ("type", "keys")
     state = model.state_dict()
-    renamed = copy_readout(state, "type", "keys")
-    assert renamed
-    assert renamed.keys() <= state.keys()
+    exchanged = inherited_state(state, {}, {"type": "keys", "keys": "type"})
+    assert exchanged.keys() == state.keys()
 
 
 @pytest.mark.slow

@@ -22,12 +22,17 @@ Compute = Callable[[Atoms], tuple[float, Array]]
 EXACT = {"rtol": 0, "atol": 1e-10}
 
 
-@pytest.fixture(scope="module", params=["tiny", "large"])
+@pytest.fixture(
+    scope="module",
+    params=[("tiny", "readout"), ("large", "readout"), ("tiny", "embedding")],
+    ids="-".join,
+)
 def compute(
     request: pytest.FixtureRequest, make_model: MakeModel, make_batch: MakeBatch
 ) -> Compute:
     """Energy and forces of one structure by a float64 network of order one in both."""
-    model = make_model(request.param)
+    size, fidelity = request.param
+    model = make_model(size, fidelity=fidelity)
 
     def compute(atoms: Atoms) -> tuple[float, Array]:
         energy, forces = energy_and_forces(model, make_batch([atoms]), create_graph=False)

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 from ase.build import molecule
-from torch import Tensor
+from torch import Tensor, nn
 
 from mfscale.data import keys
 from mfscale.models import LADDER
 from mfscale.models.build import build
-from mfscale.models.headed import Batch, HeadedModel, set_trainable
+from mfscale.models.headed import Batch, HeadedModel
+from mfscale.models.trainable import trainable_part
 from mfscale.study import Hyperparameters
 from mfscale.training.checkpoint import load_progress, save_progress
 from mfscale.training.loop import Outcome, Progress, Trainer, Validation
@@ -66,11 +67,11 @@ def trainer(
     model: HeadedModel,
     settings: Hyperparameters = SETTINGS,
     *,
-    trainable: str = "all",
+    parameters: Sequence[nn.Parameter] | None = None,
     on_batch: Callable[[int], object] = lambda _: None,
     losses: Sequence[float] | None = None,
 ) -> Trainer:
-    """Train on energies and forces; validation losses are computed, or read from a list."""
+    """Train all or some parameters; validation losses are computed, or read from a list."""
     scripted: Iterator[float] | None = iter(losses) if losses is not None else None
 
     def validate() -> Validation:
@@ -87,7 +88,7 @@ def trainer(
 
     return Trainer(
         model,
-        set_trainable(model, trainable, model.heads),
+        [p for p in model.parameters() if p.numel()] if parameters is None else parameters,
         settings,
         forces=True,
         batch=labelled,
@@ -116,11 +117,22 @@ def reproducible(outcome: Outcome) -> dict[str, Any]:
     return fields
 
 
-@pytest.mark.parametrize("trainable", ["all", "readout"])
+def finish_part(
+    model: HeadedModel,
+    trainable: str,
+    progress: Progress | None = None,
+    save: Callable[[Progress], object] = lambda _: None,
+    on_batch: Callable[[int], object] = lambda _: None,
+) -> Outcome:
+    with trainable_part(model, trainable, model.heads, seed=0) as parameters:
+        return finish(trainer(model, parameters=parameters, on_batch=on_batch), progress, save)
+
+
+@pytest.mark.parametrize("trainable", ["all", "readout", "freeze_blocks:1", "lora:2"])
 @pytest.mark.parametrize("saves", [1, 3])
 def test_a_run_goes_on_as_if_never_interrupted(tmp_path: Path, trainable: str, saves: int) -> None:
     whole = network()
-    expected = finish(trainer(whole, trainable=trainable))
+    expected = finish_part(whole, trainable)
     path = tmp_path / "progress.safetensors"
     done = 0
 
@@ -132,10 +144,9 @@ def test_a_run_goes_on_as_if_never_interrupted(tmp_path: Path, trainable: str, s
             raise InterruptedRunError
 
     with pytest.raises(InterruptedRunError):
-        finish(trainer(network(), trainable=trainable), save=save)
+        finish_part(network(), trainable, save=save)
     resumed, steps = network(), []
-    again = trainer(resumed, trainable=trainable, on_batch=steps.append)
-    outcome = finish(again, load_progress(path, "stage"))
+    outcome = finish_part(resumed, trainable, load_progress(path, "stage"), on_batch=steps.append)
     assert steps == list(range(3 * saves, 12))
     assert reproducible(outcome) == reproducible(expected)
     assert all(map(torch.equal, weights(resumed), weights(whole)))
