@@ -14,7 +14,7 @@ def catalogue() -> Catalogue:
                 name: ModelEntry(
                     size.settings,
                     size.n_parameters,
-                    most={part: p.most(size) for part, p in TRAINABLE.items() if p.number},
+                    most={part: p.most(size) for part, p in TRAINABLE.items() if p.most},
                 )
                 for name, size in sizes.items()
             }

@@ -135,8 +135,9 @@ def plan(
         )
     if graph.waiting:
         console.print(
-            f"{len(graph.waiting)} stages wait for choices, some for choices that come later; their "
-            "ids are known then"
+            f"{len(graph.waiting)} stages wait for choices, some perhaps for later ones; "
+            "their ids are known then",
+            soft_wrap=True,
         )
     if ahead:
         console.print(

@@ -54,7 +54,7 @@ class Schedule:
     def extend(
         self, parents: Mapping[str, str | None], done: frozenset[str] = frozenset()
     ) -> list[Skip]:
-        """Add stages; return those of them that cannot run, as what they start from has not ended well.
+        """Add stages; return those that cannot run, for what they start from did not finish.
 
         `parents` and `done` are as above, of the new stages and perhaps of known ones, which stay
         as they are.

@@ -103,8 +103,8 @@ class Tunings:
                 reason = f"the stage that its trials start from, {parent}, {why}"
             elif not trials.left:
                 reason = (
-                    f"none of its {trials.tuning.trials} trials came to an end (mfscale triage says "
-                    "why); give the space smaller rates"
+                    f"none of its {trials.tuning.trials} trials came to an end (mfscale triage "
+                    "says why); give the space smaller rates"
                 )
             else:
                 continue

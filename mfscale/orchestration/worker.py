@@ -88,9 +88,10 @@ def _train(
     import torch  # noqa: PLC0415 - the driver needs none
 
     from mfscale.training import discard_progress, run_stage  # noqa: PLC0415 - which imports torch
+    from mfscale.training.loop import Hopeless, never  # noqa: PLC0415 - likewise
 
     torch.set_num_threads(config[THREADS])
-    hopeless = None
+    hopeless: Hopeless = never
     if config[TRIAL] is not None:
         from mfscale.orchestration.trials import watch  # noqa: PLC0415 - few stages are trials
 

@@ -243,8 +243,8 @@ GROUPS: dict[str, tuple[pa.Field, ...]] = {
         _field(
             "stop_reason",
             _text,
-            "what ended the training; adopted: none took place, the model is from a file; pruned: a "
-            "tuning trial without hope",
+            "what ended the training; adopted: none took place, the model is from a file; pruned: "
+            "a tuning trial was without hope",
             choices=("plateau", "cap", "diverged", "adopted", "pruned"),
         ),
         _field(

@@ -12,8 +12,8 @@ from mfscale.study.steps import stage_of
 from mfscale.study.tuning import (
     Choice,
     Choices,
-    Tuning,
     TuneSpec,
+    Tuning,
     key_of,
     signature,
     space_of,
@@ -170,11 +170,10 @@ class Chooser:
         if choice := self._known.made.get(key):
             self._choices[signature] = choice
             return choice.values
-        model = template.model
         self._tunings[signature] = Tuning(
             key=key,
             signature=signature,
-            where=f"{place} {model.architecture} {model.size}",
+            where=f"{place}: {_in_words(template)}",
             template=template.model_copy(update={"tuning": self._name}),
             space=space,
             trials=tune.trials,
@@ -190,12 +189,21 @@ class Chooser:
             )
         made = self._known.named[name]
         if signature not in made:
-            model = place.chain.spec.model
+            wanted = _in_words(self.untuned(place.chain)[place.index])
             known = "; ".join(sorted(choice.where for choice in made.values()))
             raise StudyError(
-                f"tune.freeze: tuning {name!r} chose nothing for strategies.{place} of "
-                f"{model.architecture} {model.size}; it did for: {known}. Tune such a step there, "
-                "or name the strategies that take its choices: strategies: [NAME]"
+                f"tune.freeze: tuning {name!r} chose nothing for strategies.{place}, {wanted}; it "
+                f"did for {known}. Add such a step to that tuning, or name under tune.strategies "
+                "those that take its choices"
             )
         self._choices[signature] = made[signature]
         return made[signature].values
+
+
+def _in_words(stage: Stage) -> str:
+    heads = " & ".join(
+        f"{head.source}{'+forces' if head.forces else ''}" for head in stage.heads.values()
+    )
+    part = "" if stage.trainable == "all" else f" ({stage.trainable})"
+    kind = "" if stage.model.fidelity == "readout" else " with fidelity embedding"
+    return f"{heads}{part}, {stage.model.architecture} {stage.model.size}{kind}"

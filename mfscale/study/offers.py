@@ -78,6 +78,11 @@ class Offers:
         """A head with the content of its labelled set; `where` is its place in the file."""
         dataset = self._dataset(spec)
         request = _requested(dataset, spec, name, head, where)
+        if parent and head.inherit == FRESH and spec.model.fidelity == "embedding":
+            raise StudyError(
+                f"{where}.inherit: all heads share one readout (model.fidelity: embedding); name "
+                "the head that this one starts from: " + ", ".join(parent.carried)
+            )
         inherit = _inherited(name, head, parent, where)
         _check_difference(head, inherit, parent, where)
         return Head(

@@ -124,9 +124,10 @@ def identity(
 
     The labels enter by content (`Head.digest`), so that a dataset may be renamed or gain labels
     elsewhere; a model by its settings, so that a ladder may be renamed. What came later than the
-    first stages (`fidelity`, a purpose other than science) enters where it is not the default. Of the hyperparameters only
-    those enter that act on this stage and differ from their defaults: a later version may add one
-    without making finished work unknown. A default that changes is a new `RECIPE`.
+    first stages (`fidelity`, a purpose other than science) enters where it is not the default. Of
+    the hyperparameters only those enter that act on this stage and differ from their defaults: a
+    later version may add one without making finished work unknown. A default that changes is a
+    new `RECIPE`.
     """
     resolved = {
         "recipe": RECIPE,

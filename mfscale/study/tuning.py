@@ -33,7 +33,7 @@ class _Spec(BaseModel):
 
 
 class Range(_Spec):
-    """Numbers from `low` to `high`, whole ones for a setting that is whole; `log`: by their ratio."""
+    """Numbers from `low` to `high`, whole where both are; `log`: drawn by their ratio."""
 
     low: int | float
     high: int | float
@@ -155,7 +155,7 @@ def parse_tune(tree: object, study: str, strategies: Collection[str]) -> TuneSpe
     place, name = ("name", study) if spec.freeze is None else ("tune.freeze", spec.freeze)
     if not NAME.fullmatch(name):
         raise StudyError(
-            f"{place}: {shown(name)} cannot name a tuning; take letters, digits, _ and -, 64 at most"
+            f"{place}: {shown(name)} cannot name a tuning; take letters, digits, _ and -"
         )
     for name, choosable in spec.space.items():
         _check(name, choosable)
