@@ -26,7 +26,7 @@ def choices(
     from mfscale.study import read_choices
 
     parents = [store, *([beside.parent] if beside else [])]
-    named = read_choices(*parents).named
+    named = read_choices(*parents)
     if json:
         print_json({n: [asdict(choice) for choice in found.values()] for n, found in named.items()})
         return

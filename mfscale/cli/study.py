@@ -168,7 +168,7 @@ def run(
     graph = expand_file(study, store)
 
     def grow(choices: "Sequence[Choice]") -> "StudyGraph":
-        add_choices(store, graph.name, choices)
+        add_choices(store, graph.tunings[0].name, choices)
         return expand_file(study, store)
 
     opened = Store(store, create=True)

@@ -108,6 +108,7 @@ class Trials:
         untuned = [t for t in complete if t.params == self.tuning.untuned]
         return Choice(
             key=self.tuning.key,
+            search=self.tuning.search,
             signature=self.tuning.signature,
             where=self.tuning.where,
             values=best.params,

@@ -23,21 +23,19 @@ def read_choices(*parents: Path) -> Choices:
     ----------
     parents
         Folders that may hold a folder ``choices``, such as a store and the folder of a study. Of
-        two tunings of one name the first counts.
+        two choices for one step in tunings of one name the first counts.
 
     Raises
     ------
     StudyError
         If a file cannot be read or is no list of choices.
     """
-    made: dict[str, Choice] = {}
-    named: dict[str, dict[str, Choice]] = {}
+    found: dict[str, dict[str, Choice]] = {}
     for parent in reversed(parents):
         for path in sorted((parent / FOLDER).glob("*.json")):
-            choices = _read(path)
-            named[path.stem] = {choice.signature: choice for choice in choices}
-            made |= {choice.key: choice for choice in choices}
-    return Choices(made, named)
+            choices = {choice.signature: choice for choice in _read(path)}
+            found[path.stem] = {**found.get(path.stem, {}), **choices}
+    return found
 
 
 def add_choices(parent: Path, tuning: str, choices: Iterable[Choice]) -> Path:

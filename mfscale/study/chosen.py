@@ -15,6 +15,7 @@ from mfscale.study.tuning import (
     TuneSpec,
     Tuning,
     key_of,
+    search_of,
     signature,
     space_of,
     with_values,
@@ -73,7 +74,7 @@ class Chooser:
         self._tune = tune
         self._offers = offers
         self._known = choices
-        self._name = tune.freeze or study if tune else study
+        self._name = (tune.freeze or tune.name or study) if tune else study
         self._untuned: dict[int, tuple[Stage, ...]] = {}
         self._signatures: dict[int, tuple[str, ...]] = {}
         self._representative: dict[str, _Place] = {}
@@ -166,12 +167,15 @@ class Chooser:
         space = space_of(tune, template)
         if not space:
             return {}
-        key = key_of(template, space, tune.trials)
-        if choice := self._known.made.get(key):
+        search = search_of(space, tune.trials)
+        choice = self._known.get(self._name, {}).get(signature)
+        if choice is not None and choice.search == search:
             self._choices[signature] = choice
             return choice.values
         self._tunings[signature] = Tuning(
-            key=key,
+            name=self._name,
+            key=key_of(template, search),
+            search=search,
             signature=signature,
             where=f"{place}: {_in_words(template)}",
             template=template.model_copy(update={"tuning": self._name}),
@@ -181,13 +185,13 @@ class Chooser:
         return None
 
     def _frozen(self, name: str, signature: str, place: _Place) -> Mapping[str, Plain]:
-        if name not in self._known.named:
-            known = ", ".join(sorted(self._known.named)) or "none"
+        if name not in self._known:
+            known = ", ".join(sorted(self._known)) or "none"
             raise StudyError(
                 f"tune.freeze: there is no tuning {name!r} in the store, nor in a folder choices/ "
                 f"beside the study; known: {known}"
             )
-        made = self._known.named[name]
+        made = self._known[name]
         if signature not in made:
             wanted = _in_words(self.untuned(place.chain)[place.index])
             known = "; ".join(sorted(choice.where for choice in made.values()))

@@ -106,7 +106,7 @@ def expand(study: Study, catalogue: Catalogue, choices: Choices | None = None) -
         tune = parse_tune(study.tune, study.name, study.strategies)
         offers = Offers(catalogue)
         chains = list(_chains(study))
-        chooser = Chooser(study.name, tune, offers, chains, choices or Choices())
+        chooser = Chooser(study.name, tune, offers, chains, choices or {})
         return _graph(study, chains, chooser)
     except StudyError as error:
         raise StudyError(f"{study.source}: {error}") from None

@@ -9,7 +9,7 @@ take the best. Nothing here searches: `mfscale.orchestration` asks Optuna.
 import hashlib
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -50,8 +50,12 @@ Choosable = Range | Annotated[list[Plain], Field(min_length=2)]
 
 
 class TuneSpec(_Spec):
-    """The `tune` block of a study: a space to search, or the name of a tuning to take over."""
+    """The `tune` block of a study: a space to search, or the name of a tuning to take over.
 
+    Studies that search the same space under the same name share their choices.
+    """
+
+    name: str | None = Field(default=None, description="of the tuning; unset: the study's")
     space: dict[str, Choosable] = {}
     trials: int = Field(default=12, ge=2, le=1000, description="for each choice, the same for all")
     strategies: list[str] | None = Field(default=None, description="unset: all")
@@ -65,7 +69,9 @@ class Choice:
     Attributes
     ----------
     key
-        What was searched: step, labels, space and budget. Equal searches have equal keys.
+        Of the search: its step, labels, space and number of trials. It names the journal.
+    search
+        Of its space and number of trials alone.
     signature
         What kind of step it is for: model, heads, trainable part, and those of the steps before.
     where
@@ -80,6 +86,7 @@ class Choice:
     """
 
     key: str
+    search: str
     signature: str
     where: str
     values: Mapping[str, Plain]
@@ -89,12 +96,8 @@ class Choice:
     pruned: int
 
 
-@dataclass(frozen=True)
-class Choices:
-    """What earlier tunings chose: by key, and by the name of a tuning and a step's signature."""
-
-    made: Mapping[str, Choice] = field(default_factory=dict)
-    named: Mapping[str, Mapping[str, Choice]] = field(default_factory=dict)
+Choices = Mapping[str, Mapping[str, Choice]]
+"""What earlier tunings chose: name of a tuning → signature of a step → choice."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,9 @@ class Tuning:
 
     Attributes
     ----------
-    key, signature, where
+    name
+        Of the tuning.
+    key, search, signature, where
         As of the `Choice` it will be.
     template
         The stage that every trial is, but for the settings in `space`.
@@ -113,7 +118,9 @@ class Tuning:
         How many to make.
     """
 
+    name: str
     key: str
+    search: str
     signature: str
     where: str
     template: Stage
@@ -152,7 +159,10 @@ def parse_tune(tree: object, study: str, strategies: Collection[str]) -> TuneSpe
             "tune: give a space to search, e.g. space: {learning_rate: {low: 0.001, high: 0.1, "
             "log: true}}, or the name of an earlier tuning, freeze: NAME; one of the two"
         )
-    place, name = ("name", study) if spec.freeze is None else ("tune.freeze", spec.freeze)
+    place, name = "name", study
+    for key in ("name", "freeze"):
+        if (given := getattr(spec, key)) is not None:
+            place, name = f"tune.{key}", given
     if not NAME.fullmatch(name):
         raise StudyError(
             f"{place}: {shown(name)} cannot name a tuning; take letters, digits, _ and -"
@@ -203,10 +213,15 @@ def signature(stage: Stage, parent: str | None) -> str:
     )
 
 
-def key_of(template: Stage, space: Mapping[str, Range | tuple[Plain, ...]], trials: int) -> str:
-    """Hash of all that decides what a tuning searches."""
+def search_of(space: Mapping[str, Range | tuple[Plain, ...]], trials: int) -> str:
+    """Hash of a space and of how many trials search it."""
     plain = {n: v.model_dump() if isinstance(v, Range) else list(v) for n, v in space.items()}
-    return _hash({"template": template.id, "space": plain, "trials": trials})
+    return _hash({"space": plain, "trials": trials})
+
+
+def key_of(template: Stage, search: str) -> str:
+    """Hash of all that decides what a tuning finds."""
+    return _hash({"template": template.id, "search": search})
 
 
 def with_values(stage: Stage, values: Mapping[str, Plain], **changes: Any) -> Stage:  # noqa: ANN401
