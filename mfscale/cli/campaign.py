@@ -16,7 +16,7 @@ from mfscale.cli._options import (
 )
 from mfscale.cli._output import console, print_json, print_table, stderr
 from mfscale.cli._running import CpusOption, GpusOption, run_and_report
-from mfscale.cli.study import expand_file
+from mfscale.cli.study import expand_file, expand_to_run
 
 if TYPE_CHECKING:
     from mfscale.orchestration import Garbage
@@ -54,7 +54,7 @@ def retry(
     from mfscale.orchestration import failures, missing, retried, without_model
     from mfscale.results import Store
 
-    graph = expand_file(study)
+    graph = expand_to_run(study)
     opened = Store(store)
     rows = {row["stage_id"]: row for row in opened.table().to_pylist()}
     chosen = failures(graph, rows, reason)
