@@ -30,6 +30,7 @@ def run_and_report(
     from mfscale.models import check_installed
     from mfscale.orchestration import missing, run, without_model
 
+    store.require_writable()
     statuses = store.statuses()
     if to_run := missing(graph, statuses, without_model(graph, statuses, store)):
         for architecture in {stage.model.architecture for stage in to_run}:

@@ -14,7 +14,7 @@ from mfscale.cli._options import (
     StudyArgument,
     StudyOption,
 )
-from mfscale.cli._output import console, print_json, print_table, stderr
+from mfscale.cli._output import console, print_json, print_table, size, stderr
 from mfscale.cli._running import CpusOption, GpusOption, run_and_report
 from mfscale.cli.study import expand_file, expand_to_run
 
@@ -210,9 +210,4 @@ def _print_garbage(found: "Sequence[Garbage]", store: Path) -> None:
 
 
 def _size(found: "Sequence[Garbage]") -> str:
-    size = float(sum(item.size_bytes for item in found))
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} GB"
+    return size(sum(item.size_bytes for item in found))
