@@ -1,5 +1,7 @@
 """An archive of really trained stages answers as their store does."""
 
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +13,8 @@ from mfscale.study import Stage
 from tests.cli.conftest import Command, answer, assert_one_message
 
 Call = Callable[..., Result]
-REALS = ("_mev", "_mev_per_a")
-"""How the names of the columns end that an archive rounds to single precision."""
+REALS = ("energy_error_mev", "forces_mae_mev_per_a")
+"""The columns that an archive rounds to single precision."""
 
 
 @pytest.fixture
@@ -48,8 +50,7 @@ def test_errors_are_those_of_the_store(store: Store, archived: Store, stages: li
         of_archive = archived.errors(stage.id).to_pylist()
         assert len(of_archive) == len(of_store) > 0
         for one, other in zip(of_archive, of_store, strict=True):
-            rounded = {k: pytest.approx(v, rel=1e-6) for k, v in other.items() if k.endswith(REALS)}
-            assert one == other | rounded
+            assert one == other | {k: other[k] and pytest.approx(other[k], rel=1e-6) for k in REALS}
 
 
 def test_sizes_are_told(call: Call, store: Store, study_file: Path, tmp_path: Path) -> None:
@@ -64,6 +65,20 @@ def test_sizes_are_told(call: Call, store: Store, study_file: Path, tmp_path: Pa
     shown = call("archive", tmp_path / "two", "--store", store.path).stdout
     assert "17 stages" in shown
     assert "errors.parquet" in shown
+
+
+def test_the_commands_on_the_page_run(
+    call: Call, store: Store, study_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "archives.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(study_file, "study.yaml")
+    monkeypatch.setenv("MFSCALE_STORE", str(store.path))
+    for line in block.splitlines():
+        words = [str(store.path) if word == "mfscale-store" else word for word in line.split()]
+        call(*words[1:])
+    assert Store("results-to-ship").is_archive
 
 
 def test_an_archive_is_healthy_and_nothing_is_run_into_it(

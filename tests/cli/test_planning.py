@@ -1,5 +1,6 @@
 """Plans without data and for GPUs: what they show, and where they stop."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from mfscale.data import open_dataset
 from tests.cli.conftest import Command, answer, assert_one_message
 
 Call = Callable[..., Result]
-SWEEPS = sorted((Path(__file__).parents[2] / "sweeps" / "ani1ccx").glob("*.yaml"))
+ROOT = Path(__file__).parents[2]
+SWEEPS = sorted((ROOT / "sweeps" / "ani1ccx").glob("*.yaml"))
+PAGE = (ROOT / "docs" / "planning.md").read_text(encoding="utf-8")
+PAGE_ROWS = {found[1]: found[0] for found in re.finditer(r"^\| `(\w+)` \|.*$", PAGE, re.MULTILINE)}
 STUDY = """
 dataset: ani1ccx
 model: {architecture: allegro, size: medium}
@@ -35,6 +39,7 @@ def test_shipped_studies_of_ani1ccx_are_planned(call: Call, path: Path, tmp_path
     assert plan["to_run"] == plan["stages"] > 0
     assert plan["gpu_hours"] * 3600 / 4 <= plan["estimate_s"] * (1 + 1e-9)
     assert "assumed, not measured" in plan["estimate_basis"]
+    assert f"| {plan['stages']} | {plan['gpu_hours']:.0f} |" in PAGE_ROWS[path.stem]
     parents = {stage["parent_id"] for stage in plan["details"]} - {None}
     assert parents <= {stage["stage_id"] for stage in plan["details"]}
 
