@@ -7,6 +7,7 @@ from rich.text import Text
 
 from mfscale.cli import (
     adopt,
+    archive,
     campaign,
     choices,
     compare,
@@ -28,7 +29,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (study, campaign, choices, adopt, compare, results, laws, questions, export, models):
+for room in (
+    study,
+    campaign,
+    choices,
+    adopt,
+    compare,
+    results,
+    laws,
+    questions,
+    export,
+    archive,
+    models,
+):
     room.add_to(app)
 app.add_typer(data.app, name="data")
 

@@ -42,6 +42,7 @@ def run_and_report(
     from mfscale.models import check_installed
     from mfscale.orchestration import missing, run, without_model
 
+    store.require_writable()
     statuses = store.statuses()
     to_run = missing(graph, statuses, without_model(graph, statuses, store))
     to_run += [*graph.waiting, *(tuning.template for tuning in graph.tunings)]
@@ -53,7 +54,7 @@ def run_and_report(
         summary = run(
             graph,
             store,
-            estimate=speeds(store),
+            estimate=speeds(graph, store, gpus=gpus),
             cpus=cpus or cores(),
             gpus=gpus,
             on_progress=on_progress,
@@ -76,10 +77,16 @@ def in_words(choice: "Choice") -> str:
     return f"{values} (validation MAE {choice.error_mev:.0f} meV{untuned})"
 
 
-def speeds(store: "Store | None") -> "Rates":
-    """How fast stages train: as measured in the store, else as on a reference machine."""
+def speeds(
+    graph: "StudyGraph", store: "Store | None", *, gpus: int, gpu_cores: float | None = None
+) -> "Rates":
+    """How fast stages train: as measured in the store, else as on a reference machine.
+
+    On GPUs, if there are `gpus`: one is taken for `gpu_cores` cores where none was measured.
+    """
+    from mfscale.cli._catalogue import extents
     from mfscale.models import LADDER
-    from mfscale.orchestration import rates
+    from mfscale.orchestration import GPU_CORES, rates
     from mfscale.results import SCHEMA
 
     reference = {
@@ -91,7 +98,16 @@ def speeds(store: "Store | None") -> "Rates":
             (True, size.structures_per_second.forces),
         )
     }
-    return rates(store.table() if store else SCHEMA.empty_table(), reference)
+    table = store.table() if store else SCHEMA.empty_table()
+    places = {(stage.dataset, stage.split) for stage in graph.all_stages()}
+    measured = table.select(["dataset", "split"]).to_pylist()
+    places |= {(row["dataset"], row["split"]) for row in measured if None not in row.values()}
+    return rates(
+        table,
+        reference,
+        extents=extents(places),
+        gpu_cores=(gpu_cores or GPU_CORES) if gpus else None,
+    )
 
 
 def cores() -> int:

@@ -8,7 +8,7 @@ import typer
 
 from mfscale.cli._options import DEFAULT_STORE, JsonOption, StoreOption, StudyArgument
 from mfscale.cli._output import console, print_json
-from mfscale.cli.study import expand_file
+from mfscale.cli.study import expand_to_run
 
 
 def add_to(app: typer.Typer) -> None:
@@ -35,7 +35,7 @@ def adopt(
     from mfscale.results import ERRORS_SCHEMA, Store, StoreError
     from mfscale.training import POTENTIAL, adopt_stage
 
-    graph = expand_file(study, store)
+    graph = expand_to_run(study, store)
     wanted = graph.stages[graph.resolve(stage)]
     opened = Store(store, create=True)
     with opened.alone():

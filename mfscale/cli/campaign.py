@@ -14,9 +14,9 @@ from mfscale.cli._options import (
     StudyArgument,
     StudyOption,
 )
-from mfscale.cli._output import console, print_json, print_table, stderr
+from mfscale.cli._output import console, print_json, print_table, size, stderr
 from mfscale.cli._running import CpusOption, GpusOption, run_and_report
-from mfscale.cli.study import expand_file
+from mfscale.cli.study import expand_file, expand_to_run
 
 if TYPE_CHECKING:
     from mfscale.orchestration import Garbage
@@ -54,7 +54,7 @@ def retry(
     from mfscale.orchestration import failures, missing, retried, without_model
     from mfscale.results import Store
 
-    graph = expand_file(study, store)
+    graph = expand_to_run(study, store)
     opened = Store(store)
     rows = {row["stage_id"]: row for row in opened.table().to_pylist()}
     chosen = failures(graph, rows, reason)
@@ -210,9 +210,4 @@ def _print_garbage(found: "Sequence[Garbage]", store: Path) -> None:
 
 
 def _size(found: "Sequence[Garbage]") -> str:
-    size = float(sum(item.size_bytes for item in found))
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} GB"
+    return size(sum(item.size_bytes for item in found))

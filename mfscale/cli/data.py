@@ -1,11 +1,14 @@
 """``data``: look at datasets."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mfscale.cli._options import JsonOption
-from mfscale.cli._output import console, print_json
+from mfscale.cli._output import console, print_json, print_table
+
+if TYPE_CHECKING:
+    from mfscale.data import Counts
 
 app = typer.Typer(help="Look at datasets.", no_args_is_help=True)
 
@@ -17,15 +20,62 @@ def _group() -> None:
 
 @app.command()
 def describe(
-    name: Annotated[str, typer.Argument(help="An embedded dataset (chno3) or a directory.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="An embedded dataset (chno3), a directory, or a dataset known by its counts "
+            "(ani1ccx)."
+        ),
+    ],
     json: JsonOption = False,
 ) -> None:
     """Show structures, elements, labels per method and subset, and how far methods differ."""
+    from mfscale.data import counts_of, open_dataset
     from mfscale.data import describe as described
-    from mfscale.data import open_dataset
 
+    if counts := counts_of(name):
+        print_json(counts.to_dict()) if json else _print_counts(counts)
+        return
     found = described(open_dataset(name))
     if json:
         print_json(found.to_dict())
     else:
         console.print(found.to_text(), soft_wrap=True, markup=False)
+
+
+def _print_counts(counts: "Counts") -> None:
+    from mfscale.data import SUBSETS, TRAINING_SUBSETS, no_data
+
+    console.print(f"{counts.name}: {counts.description}", soft_wrap=True)
+    console.print(f"No data are here: {no_data(counts.name)}.", soft_wrap=True)
+    console.print(f"source: {counts.source}", soft_wrap=True)
+    console.print(
+        f"about {counts.n_structures} structures, elements: {' '.join(counts.elements)}\n"
+    )
+    print_table(
+        ("method", "forces", "cost (cc = 1000)", "labels", "forces are", "cost is"),
+        (
+            (m.name, m.has_forces, m.cost.value, m.description, m.forces_basis, m.cost.basis)
+            for m in counts.methods
+        ),
+    )
+    console.print("\nlabels of each method: training + validation, t: test")
+    print_table(
+        ("subset", "labels", "which is"),
+        (
+            (
+                subset,
+                " + ".join(map(str, counts.n_labels(subset)))
+                if subset in TRAINING_SUBSETS
+                else str(counts.n_in(subset)),
+                counts.subsets[subset].basis,
+            )
+            for subset in SUBSETS
+        ),
+    )
+    console.print()
+    for what, stated in (
+        ("atoms per structure", counts.mean_atoms),
+        ("reserved for validation", counts.validation_share),
+    ):
+        console.print(f"{what}: {stated.value:g} ({stated.basis})", soft_wrap=True)

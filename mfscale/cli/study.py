@@ -38,6 +38,15 @@ def plan(
     store: StoreOption = DEFAULT_STORE,
     cpus: CpusOption = None,
     gpus: GpusOption = 0,
+    gpu_cores: Annotated[
+        float | None,
+        typer.Option(
+            "--gpu-cores",
+            min=1,
+            help="With --gpus: CPU cores that one GPU trains as fast as, where no stage of the "
+            "store has measured it; 32 if not given, a guess.",
+        ),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="List every stage.")] = False,
     why: Annotated[
         bool,
@@ -48,12 +57,14 @@ def plan(
     json: JsonOption = False,
 ) -> None:
     """Show the stages of a study: cached, shared, to run, and how long that may take."""
-    from mfscale.orchestration import missing, wall_time, without_model
+    from mfscale.orchestration import missing, wall_time, without_model, work_time
 
+    if gpu_cores is not None and not gpus:
+        raise typer.BadParameter("--gpu-cores goes with --gpus: without, stages run on CPU cores")
     graph = expand_file(study, store)
     opened = _open_if_there(store)
     statuses = opened.statuses() if opened else {}
-    rates = speeds(opened)
+    rates = speeds(graph, opened, gpus=gpus, gpu_cores=gpu_cores)
     gone = without_model(graph, statuses, opened) if opened else frozenset()
     to_run = missing(graph, statuses, gone)
     will_run = {stage.id for stage in to_run}
@@ -64,8 +75,9 @@ def plan(
     hopeless = len(graph.stages) - cached - len(to_run)
     slots = gpus or cpus or cores()
     ahead = [*to_run, *graph.waiting]
-    ahead += [t.template for t in graph.tunings for _ in range(t.trials)]
+    ahead += [t.trial(t.untuned) for t in graph.tunings for _ in range(t.trials)]
     seconds = wall_time(ahead, rates, slots)
+    gpu_hours = work_time(ahead, rates) / 3600 if gpus else None
     asked = to_run if everything or json else to_run[:SHOWN]
     told = reasons(asked, opened.table().to_pylist() if opened else [], graph) if why else []
     if json:
@@ -85,6 +97,7 @@ def plan(
                 "choices": [asdict(choice) for choice in graph.choices],
                 "slots": slots,
                 "estimate_s": seconds,
+                "gpu_hours": gpu_hours,
                 "estimate_basis": rates.basis,
                 "details": [_described(s, graph, statuses, rates) for s in graph.stages.values()],
                 **({"why": [vars(reason) for reason in told]} if why else {}),
@@ -141,8 +154,9 @@ def plan(
         )
     if ahead:
         console.print(
-            f"At most about {duration(seconds)} on {slots} slots, from {rates.basis}; stages that "
-            "reach their plateau early take less.",
+            (f"At most about {gpu_hours:.3g} GPU-hours, " if gpu_hours is not None else "At most ")
+            + f"about {duration(seconds)} on {slots} {'GPUs' if gpus else 'slots'}, from "
+            f"{rates.basis}; stages that reach their plateau early take less.",
             soft_wrap=True,
         )
     else:
@@ -165,7 +179,7 @@ def run(
     from mfscale.results import Store
     from mfscale.study import add_choices
 
-    graph = expand_file(study, store)
+    graph = expand_to_run(study, store)
 
     def grow(choices: "Sequence[Choice]") -> "StudyGraph":
         add_choices(store, graph.tunings[0].name, choices)
@@ -211,6 +225,15 @@ def expand_file(path: Path, store: Path) -> "StudyGraph":
     from mfscale.study import expand, load_study, read_choices
 
     return expand(load_study(path), catalogue(), read_choices(store, path.parent))
+
+
+def expand_to_run(path: Path, store: Path) -> "StudyGraph":
+    """Read and expand a study file whose data are here; DatasetError if only counts are."""
+    from mfscale.cli._catalogue import require_data
+
+    graph = expand_file(path, store)
+    require_data(graph)
+    return graph
 
 
 def _open_if_there(path: Path) -> "Store | None":

@@ -8,6 +8,7 @@ Energies are in eV, lengths in Å, forces in eV/Å.
 from mfscale.data import keys
 from mfscale.data.batches import Batch, Packed, collate, pack
 from mfscale.data.composition import fit_offsets
+from mfscale.data.counted import COUNTED, Counts, counts_of, no_data
 from mfscale.data.dataset import Dataset
 from mfscale.data.describe import Description, Difference, LabelCount, describe
 from mfscale.data.embedded import EMBEDDED, open_dataset
@@ -19,10 +20,12 @@ from mfscale.data.splits import SUBSETS, TRAINING_SUBSETS
 
 __all__ = [
     "CACHE_VARIABLE",
+    "COUNTED",
     "EMBEDDED",
     "SUBSETS",
     "TRAINING_SUBSETS",
     "Batch",
+    "Counts",
     "Dataset",
     "DatasetError",
     "Description",
@@ -34,10 +37,12 @@ __all__ = [
     "Packed",
     "close_pairs",
     "collate",
+    "counts_of",
     "describe",
     "fit_offsets",
     "keys",
     "neighbour_graphs",
+    "no_data",
     "open_dataset",
     "pack",
 ]

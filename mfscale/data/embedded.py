@@ -4,6 +4,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
+from mfscale.data.counted import COUNTED, no_data
 from mfscale.data.dataset import Dataset
 from mfscale.data.errors import DatasetError
 
@@ -19,7 +20,7 @@ def open_dataset(name_or_path: str | Path) -> Dataset:
     Raises
     ------
     DatasetError
-        When there is none of that name, or it cannot be read.
+        When there is none of that name, it is known by its counts alone, or it cannot be read.
     """
     if str(name_or_path) in EMBEDDED:
         return Dataset(Path(__file__).parent / str(name_or_path))
@@ -27,7 +28,9 @@ def open_dataset(name_or_path: str | Path) -> Dataset:
         path = Path(name_or_path).expanduser()
         if path.is_dir():
             return Dataset(path)
-    close = get_close_matches(str(name_or_path), EMBEDDED, n=1)
+    if str(name_or_path) in COUNTED:
+        raise DatasetError(no_data(str(name_or_path)))
+    close = get_close_matches(str(name_or_path), (*EMBEDDED, *COUNTED), n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     raise DatasetError(
         f"no dataset {str(name_or_path)!r}: {hint}Name an embedded dataset "

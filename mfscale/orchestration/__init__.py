@@ -3,14 +3,25 @@
 from mfscale.orchestration.campaign import Ended, missing, without_model
 from mfscale.orchestration.cluster import OrchestrationError
 from mfscale.orchestration.driver import Summary, run
-from mfscale.orchestration.estimate import Kind, Rates, kind_of, rates, wall_time
+from mfscale.orchestration.estimate import (
+    GPU_CORES,
+    Extent,
+    Kind,
+    Rates,
+    kind_of,
+    rates,
+    wall_time,
+    work_time,
+)
 from mfscale.orchestration.garbage import Garbage, collect, garbage
 from mfscale.orchestration.progress import Progress
 from mfscale.orchestration.retry import failures, retried
 from mfscale.orchestration.verify import verify
 
 __all__ = [
+    "GPU_CORES",
     "Ended",
+    "Extent",
     "Garbage",
     "Kind",
     "OrchestrationError",
@@ -28,4 +39,5 @@ __all__ = [
     "verify",
     "wall_time",
     "without_model",
+    "work_time",
 ]

@@ -14,7 +14,7 @@ TRAIN_AGAIN = "delete the file: the next run trains the stage again, once a stag
 def verify(store: Store, graph: StudyGraph | None = None) -> list[Finding]:
     """Check a store: its files, rows and models; and with a study, what of it is missing.
 
-    Nothing is changed.
+    An archive needs no models. Nothing is changed.
 
     Raises
     ------
@@ -23,7 +23,8 @@ def verify(store: Store, graph: StudyGraph | None = None) -> list[Finding]:
     """
     rows, findings = inspect(store)
     for row in rows.values():
-        if row["status"] == "finished" and row["purpose"] == "science":  # trials leave none
+        is_result = row["purpose"] == "science"  # a tuning trial leaves no model
+        if row["status"] == "finished" and is_result and not store.is_archive:
             findings += _model(store, row)
     return findings + list(_missing(graph, rows) if graph else ())
 

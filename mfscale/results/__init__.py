@@ -6,10 +6,19 @@ Importing this package is quick; pandas and DuckDB load with the first use of wh
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from mfscale.results.archive import Archive, write_archive
 from mfscale.results.causes import Cause, below, causes
 from mfscale.results.errors import StoreError
 from mfscale.results.inspection import Finding, inspect, temporaries
-from mfscale.results.schema import CURVE_SCHEMA, ERRORS_SCHEMA, FORMAT, GROUPS, SCHEMA, STATUSES
+from mfscale.results.schema import (
+    ARCHIVE_ERRORS_SCHEMA,
+    CURVE_SCHEMA,
+    ERRORS_SCHEMA,
+    FORMAT,
+    GROUPS,
+    SCHEMA,
+    STATUSES,
+)
 from mfscale.results.store import Store
 
 if TYPE_CHECKING:
@@ -17,12 +26,14 @@ if TYPE_CHECKING:
     from mfscale.results.query import group, in_natural_order, pivot, read_table, select
 
 __all__ = [
+    "ARCHIVE_ERRORS_SCHEMA",
     "CURVE_SCHEMA",
     "ERRORS_SCHEMA",
     "FORMAT",
     "GROUPS",
     "SCHEMA",
     "STATUSES",
+    "Archive",
     "Cause",
     "Finding",
     "Store",
@@ -37,6 +48,7 @@ __all__ = [
     "read_table",
     "select",
     "temporaries",
+    "write_archive",
 ]
 
 _LAZY = {

@@ -11,8 +11,14 @@ import pyarrow as pa
 from mfscale.results import files, parquet
 from mfscale.results.errors import StoreError
 from mfscale.results.rows import row_table
-from mfscale.results.schema import CURVE_SCHEMA, ERRORS_SCHEMA, FORMAT, SCHEMA
-from mfscale.results.store import Store
+from mfscale.results.schema import (
+    ARCHIVE_ERRORS_SCHEMA,
+    CURVE_SCHEMA,
+    ERRORS_SCHEMA,
+    FORMAT,
+    SCHEMA,
+)
+from mfscale.results.store import ARCHIVED_ERRORS, RESULTS, Store
 from mfscale.results.union import best_rows
 
 DAMAGED = (
@@ -70,6 +76,9 @@ def inspect(store: Store) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
         for path in _paths(store.path / folder, ".parquet"):
             _decoded(path, schema, "delete the file: the row of the stage does not need it",
                      findings)  # fmt: skip
+    _decoded(
+        store.path / ARCHIVED_ERRORS, ARCHIVE_ERRORS_SCHEMA, "write the archive again", findings
+    )
     if not used:
         findings += _orphans(store, best.keys())
         findings += _temporaries(store)
@@ -92,7 +101,7 @@ def temporaries(store: Store) -> Iterator[Path]:
 
 def _tables(store: Store, findings: list[Finding]) -> Iterator[tuple[Path, pa.Table]]:
     """The inbox before the compacted rows: the other order could miss what moves meanwhile."""
-    for path in [*_paths(store.path / "inbox", ".parquet"), store.path / "results.parquet"]:
+    for path in [*_paths(store.path / "inbox", ".parquet"), store.path / RESULTS]:
         table = _decoded(path, SCHEMA, DAMAGED, findings)
         if table is None:
             continue

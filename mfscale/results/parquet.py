@@ -22,11 +22,11 @@ class NewerFormatError(Exception):
     """A table that a newer mfscale wrote."""
 
 
-def encode(table: pa.Table) -> bytes:
-    """Write a table as Parquet with a checksum on every page."""
+def encode(table: pa.Table, *, compressed: bool = False) -> bytes:
+    """Write a table as Parquet with a checksum on every page, a long one always compressed."""
     sink = pa.BufferOutputStream()
     # A dictionary pays in a long table only; in a file of one row it is all overhead.
-    long = table.num_rows > 64
+    long = compressed or table.num_rows > 64
     pq.write_table(
         table,
         sink,

@@ -313,3 +313,28 @@ ERRORS_SCHEMA = _schema(
     ]
 )
 """The test errors of a stage: one row per structure, head and method."""
+
+_few = pa.dictionary(pa.int32(), pa.string())
+
+ARCHIVE_ERRORS_SCHEMA = _schema(
+    [
+        _field("stage_id", _few, "hash of the resolved stage", required=True),
+        *(ERRORS_SCHEMA.field(name) for name in ("structure", "n_atoms")),
+        _field("head", _few, "head that predicts"),
+        _field("method", _few, "method whose labels are the reference: the head's own"),
+        _field(
+            "energy_error_mev",
+            pa.float32(),
+            "predicted minus reference total energy, rounded to single precision",
+            unit="meV",
+        ),
+        _field(
+            "forces_mae_mev_per_a",
+            pa.float32(),
+            "MAE of the force components, rounded to single precision",
+            unit="meV/Å",
+        ),
+    ]
+)
+"""The test errors of all stages of an archive in one file: those of `ERRORS_SCHEMA`, each stage's
+together and in their order. A few repeated texts are stored once; errors have seven digits."""

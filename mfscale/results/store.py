@@ -2,10 +2,11 @@
 
 ::
 
-    store.json                        format of the store
+    store.json                        format of the store; whether it is an archive
     inbox/<stage>-<attempt>.parquet   one row, written once, by a worker
     results.parquet                   the inbox compacted, by the driver; any tool can read it
     curves/, errors/                  learning curve and test errors of each stage
+    errors.parquet                    in an archive: the test errors of all stages
     checkpoints/, logs/, tuning/      the worker's own; the store only names the places
     choices/<tuning>.json             the settings that a tuning has chosen
     set-aside/                        damaged files, kept for a person to look at
@@ -16,29 +17,39 @@ Readers take the union of ``results.parquet`` and the inbox. Nothing is overwrit
 atomic replace, so a crash at any instant leaves either the old state or the new one.
 """
 
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mfscale.results import files, parquet
-from mfscale.results.errors import StoreError
+from mfscale.results.errors import StoreError, unreadable, unwritable
+from mfscale.results.marker import MARKER, is_archive, marker
 from mfscale.results.rows import row_table
-from mfscale.results.schema import CURVE_SCHEMA, ERRORS_SCHEMA, FORMAT, SCHEMA
+from mfscale.results.schema import (
+    ARCHIVE_ERRORS_SCHEMA,
+    CURVE_SCHEMA,
+    ERRORS_SCHEMA,
+    FORMAT,
+    SCHEMA,
+)
 from mfscale.results.union import best_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
+RESULTS, ARCHIVED_ERRORS = "results.parquet", "errors.parquet"
 _STAGE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _KEYS = ("stage_id", "attempt", "status")
 _MAX_CANDIDATES = 8
 _RUN_LOCK = "run.lock"
+_NOT_THE_ROW = "the row of the stage is not affected"
 _REDO = "running the study again redoes the stages that the store now lacks"
 
 
@@ -63,12 +74,12 @@ class Store:
 
     def __init__(self, path: str | os.PathLike[str], *, create: bool = False) -> None:
         self.path = Path(path)
-        marker = self.path / "store.json"
+        path = self.path / MARKER
         try:
-            if create and not marker.exists():
+            if create and not path.exists():
                 self._check_vacant()
-                files.put_new(marker, json.dumps({"format": FORMAT}).encode() + b"\n")
-            content = marker.read_bytes()
+                files.put_new(path, marker())
+            content = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError) as error:
             if create:
                 raise StoreError(f"{self.path} cannot be made: {error.strerror}") from error
@@ -78,7 +89,7 @@ class Store:
             ) from None
         except OSError as error:
             raise StoreError(f"{self.path} cannot be used as a store: {error.strerror}") from error
-        _check_format(marker, content)
+        self.is_archive = is_archive(path, content)
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"
@@ -104,6 +115,7 @@ class Store:
         table = row_table(row)
         stage_id = _checked_id(table["stage_id"][0].as_py())
         path = self.path / "inbox" / f"{stage_id}-{table['attempt'][0].as_py()}.parquet"
+        self.require_writable()
         files.put_new(path, parquet.encode(table))
         return path
 
@@ -117,11 +129,26 @@ class Store:
 
     def curve(self, stage_id: str) -> pa.Table:
         """Read the learning curve of a stage; StoreError if there is none or it is damaged."""
-        return self._get_table("curves", stage_id, CURVE_SCHEMA)
+        return self._required(
+            "curves", stage_id, self._find_table("curves", stage_id, CURVE_SCHEMA)
+        )
 
     def errors(self, stage_id: str) -> pa.Table:
         """Read the test errors of a stage; StoreError if there are none or they are damaged."""
-        return self._get_table("errors", stage_id, ERRORS_SCHEMA)
+        return self._required("errors", stage_id, self.find_errors(stage_id))
+
+    def find_errors(self, stage_id: str) -> pa.Table | None:
+        """Read the test errors of a stage as `errors` does; None if there are none.
+
+        In an archive all stages' are in one file, read once: there are those of each head against
+        its own method, rounded to single precision.
+        """
+        found = self._find_table("errors", stage_id, ERRORS_SCHEMA)
+        if found is None and self._archived_errors is not None:
+            every = self._archived_errors
+            mine = every.filter(pc.equal(every["stage_id"], stage_id)).drop_columns("stage_id")
+            found = mine.cast(ERRORS_SCHEMA) if mine.num_rows else None
+        return found
 
     def compact(self) -> int:
         """Move the inbox into ``results.parquet`` and return the number of rows there.
@@ -129,11 +156,12 @@ class Store:
         The new file is in place before the inbox is emptied: a crash in between leaves rows in
         both, which readers see once.
         """
+        self.require_writable()
         with files.locked(self.path / "compact.lock"):
             rows, inbox = self._read(SCHEMA.names)
             table = best_rows(rows)
             if inbox:
-                files.put(self.path / "results.parquet", parquet.encode(table))
+                files.put(self.path / RESULTS, parquet.encode(table))
             for path in inbox:
                 path.unlink(missing_ok=True)
         return int(table.num_rows)
@@ -219,16 +247,18 @@ class Store:
 
         StoreError if the store cannot be written to.
         """
+        self.require_writable()
         with ExitStack() as held:
             try:
                 held.enter_context(files.locked(self.path / _RUN_LOCK, shared=True))
             except OSError as error:
-                raise _unwritable(self.path, error) from error
+                raise unwritable(self.path, error) from error
             yield
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Change what others rely on; StoreError if a run uses the store, or nobody may write."""
+        self.require_writable()
         with ExitStack() as held:
             try:
                 held.enter_context(files.locked(self.path / _RUN_LOCK, wait=False))
@@ -237,8 +267,15 @@ class Store:
                     f"a run is using {self.path}; wait until it has ended, or end it (Ctrl-C)"
                 ) from None
             except OSError as error:
-                raise _unwritable(self.path, error) from error
+                raise unwritable(self.path, error) from error
             yield
+
+    def require_writable(self) -> None:
+        """Raise StoreError if the store is an archive."""
+        if self.is_archive:
+            raise StoreError(
+                f"{self.path} is an archive, only to be read; name another store, which a run makes"
+            )
 
     def is_used(self) -> bool:
         """Tell whether a run is using the store."""
@@ -270,7 +307,7 @@ class Store:
             for name in _names(folder, ".parquet")
             if stage_id is None or name.rpartition("-")[0] == stage_id
         ]
-        compacted = self.path / "results.parquet"
+        compacted = self.path / RESULTS
         tables, damages = [], []
         for path in [*inbox, compacted]:
             try:
@@ -296,10 +333,10 @@ class Store:
             return decode(files.get(path))
         except FileNotFoundError as error:
             if path.is_symlink():  # to a disk that is not mounted, say: not the same as no file
-                raise _unreadable(path, error) from error
+                raise unreadable(path, error) from error
             return None
         except (OSError, MemoryError) as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
         except parquet.NewerFormatError as error:
             raise StoreError(
                 f"{path} is of format {error}, and this mfscale reads up to {FORMAT}: "
@@ -314,6 +351,7 @@ class Store:
             raise StoreError(f"{path} is damaged ({error}) and {moved}; {remedy}") from error
 
     def _put_table(self, folder: str, stage_id: str, table: pa.Table, schema: pa.Schema) -> Path:
+        self.require_writable()
         path = self.path / folder / f"{_checked_id(stage_id)}.parquet"
         if unknown := set(table.column_names) - set(schema.names):
             raise StoreError(f"{folder} of a stage have no column {min(unknown)!r}")
@@ -323,12 +361,21 @@ class Store:
             raise StoreError(f"{folder} of stage {stage_id}: {error}") from error
         return path
 
-    def _get_table(self, folder: str, stage_id: str, schema: pa.Schema) -> pa.Table:
+    def _find_table(self, folder: str, stage_id: str, schema: pa.Schema) -> pa.Table | None:
         path = self.path / folder / f"{_checked_id(stage_id)}.parquet"
-        table = self._decoded(
-            path, lambda data: parquet.decode(data, schema), "the row of the stage is not affected"
+        return self._decoded(path, lambda data: parquet.decode(data, schema), _NOT_THE_ROW)
+
+    @cached_property
+    def _archived_errors(self) -> pa.Table | None:
+        return self._decoded(
+            self.path / ARCHIVED_ERRORS,
+            lambda data: parquet.decode(data, ARCHIVE_ERRORS_SCHEMA),
+            _NOT_THE_ROW,
         )
+
+    def _required(self, folder: str, stage_id: str, table: pa.Table | None) -> pa.Table:
         if table is None:
+            path = self.path / folder / f"{stage_id}.parquet"
             raise StoreError(f"the store has no {folder} of stage {stage_id}: no file {path}")
         return table
 
@@ -337,24 +384,7 @@ def _names(folder: Path, suffix: str) -> list[str]:
     try:
         return files.names(folder, suffix)
     except OSError as error:
-        raise _unreadable(folder, error) from error
-
-
-def _unreadable(path: Path, error: OSError | MemoryError) -> StoreError:
-    """Word why a file or folder that may well be whole cannot be read."""
-    reason, remedy = "out of memory", "free some memory and try again"
-    if isinstance(error, OSError):
-        reason = error.strerror or str(error)
-        remedy = "check its permissions, links and disk and try again"
-    if isinstance(error, IsADirectoryError):
-        remedy = "no folder belongs there, so move it elsewhere"
-    return StoreError(f"{path} cannot be read ({reason}); nothing was moved: {remedy}")
-
-
-def _unwritable(path: Path, error: OSError) -> StoreError:
-    return StoreError(
-        f"{path} cannot be written to ({error.strerror}); check its permissions and disk"
-    )
+        raise unreadable(folder, error) from error
 
 
 def _checked_id(stage_id: str) -> str:
@@ -362,17 +392,3 @@ def _checked_id(stage_id: str) -> str:
     if not _STAGE_ID.fullmatch(stage_id):
         raise StoreError(f"{stage_id!r} is not a stage id: letters, digits, _ and - alone")
     return stage_id
-
-
-def _check_format(marker: Path, content: bytes) -> None:
-    try:
-        version = json.loads(content)["format"]
-    except (ValueError, TypeError, KeyError):
-        version = None
-    if not isinstance(version, int) or isinstance(version, bool):
-        raise StoreError(f'{marker} is damaged; write {{"format": {FORMAT}}} into it')
-    if version > FORMAT:
-        raise StoreError(
-            f"{marker} is of format {version}, and this mfscale reads up to {FORMAT}: "
-            "upgrade mfscale"
-        )

@@ -53,6 +53,12 @@ class StudyGraph:
     choices: tuple[Choice, ...] = ()
     waiting: tuple[Stage, ...] = ()
 
+    def all_stages(self) -> Iterator[Stage]:
+        """The stages there are, those that wait, and a trial of each choice that can be made."""
+        yield from self.stages.values()
+        yield from self.waiting
+        yield from (tuning.template for tuning in self.tunings)
+
     def children(self) -> dict[str, list[str]]:
         """Id → ids of the stages that start from it."""
         found: dict[str, list[str]] = {stage_id: [] for stage_id in self.stages}

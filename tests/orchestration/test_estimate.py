@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mfscale.orchestration import Rates, kind_of, rates, wall_time
+from mfscale.orchestration import Extent, Rates, kind_of, rates, wall_time, work_time
 from mfscale.results import SCHEMA, Store
 from mfscale.study import Head, Hyperparameters, Model, Stage
 
@@ -70,7 +70,12 @@ def finish(store: Store) -> Finish:
     """Publish a row with what an estimate reads."""
 
     def publish(
-        stage_id: str, samples: int, train_s: float, wall_s: float, status: str = "finished"
+        stage_id: str,
+        samples: int,
+        train_s: float,
+        wall_s: float,
+        status: str = "finished",
+        **more: object,
     ) -> None:
         head = {"name": "dft", "method": "dft", "subset": "b", "size": 9, "forces": True}
         store.publish(
@@ -86,6 +91,7 @@ def finish(store: Store) -> Finish:
                 "samples_seen": samples,
                 "train_time_s": train_s,
                 "wall_time_s": wall_s,
+                **more,
             }
         )
 
@@ -133,6 +139,67 @@ def test_stages_that_finished_without_training_measure_no_speed(
     assert rates(store.table(), REFERENCE).seconds(stage(forces=True)) == pytest.approx(1 + 3)
 
 
+def test_larger_structures_take_longer() -> None:
+    twice = {("toy", "random"): Extent(mean_atoms=14.2, n_test=0)}
+    found = rates(SCHEMA.empty_table(), REFERENCE, extents=twice)
+    # The reference's structures have 7.1 atoms.
+    assert found.seconds(stage(forces=True)) == pytest.approx(2 + 100 * 30 / 500)
+
+
+def test_every_head_is_evaluated_on_the_test_subset_twice() -> None:
+    some = {("toy", "random"): Extent(mean_atoms=7.1, n_test=9000)}
+    found = rates(SCHEMA.empty_table(), REFERENCE, extents=some)
+    # 2 × 9000 structures at twice the 3000 per second of training on energies: 3 s a head.
+    assert found.seconds(stage(forces=True)) == pytest.approx(2 + 3 + 3)
+    beside = stage(forces=True).model_copy(update={"kept": ("xtb",)})
+    assert found.seconds(beside) == pytest.approx(2 + 3 + 6)
+
+
+def test_what_was_measured_elsewhere_is_scaled_to_the_structures_planned(
+    store: Store, finish: Finish
+) -> None:
+    finish("a", samples=4000, train_s=20.0, wall_s=21.0, dataset="small", split="random")
+    sizes = {
+        ("small", "random"): Extent(mean_atoms=3.55, n_test=0),
+        ("toy", "random"): Extent(mean_atoms=7.1, n_test=0),
+    }
+    found = rates(store.table(), REFERENCE, extents=sizes)
+    # 200 structures/s of half the atoms are 100 of these.
+    assert found.seconds(stage(forces=True)) == pytest.approx(1 + 100 * 30 / 100)
+
+
+def test_a_measured_overhead_does_not_count_the_evaluation_again(
+    store: Store, finish: Finish
+) -> None:
+    finish("a", samples=4000, train_s=20.0, wall_s=27.0, dataset="toy", split="random")
+    some = {("toy", "random"): Extent(mean_atoms=7.1, n_test=9000)}
+    found = rates(store.table(), REFERENCE, extents=some)
+    # 7 s besides training were 3 s of evaluation and 4 s of overhead.
+    assert found.seconds(stage(forces=True)) == pytest.approx(4 + 3 + 100 * 30 / 200)
+
+
+def test_a_gpu_counts_as_so_many_cores_until_one_is_measured(store: Store, finish: Finish) -> None:
+    nothing = rates(SCHEMA.empty_table(), REFERENCE, gpu_cores=10)
+    assert nothing.seconds(stage(forces=True)) == pytest.approx(2 + 100 * 30 / 10_000)
+    assert "as fast as 10 of them, which is assumed, not measured" in nothing.basis
+
+    finish("a", samples=4000, train_s=20.0, wall_s=21.0, device="cpu (x86_64)")
+    on_cores = rates(store.table(), REFERENCE, gpu_cores=10)
+    assert on_cores.seconds(stage(forces=True)) == pytest.approx(1 + 100 * 30 / 2000)
+    assert "the 1 stages measured on CPU cores" in on_cores.basis
+    assert "assumed, not measured" in on_cores.basis
+
+    finish("b", samples=9000, train_s=3.0, wall_s=8.0, device="Some GPU")
+    measured = rates(store.table(), REFERENCE, gpu_cores=10)
+    assert measured.seconds(stage(forces=True)) == pytest.approx(5 + 100 * 30 / 3000)
+    assert measured.basis.startswith("the 1 stages already measured on a GPU")
+    # Kinds without a measurement are as before, and the basis says so; so are cores.
+    assert measured.seconds(stage()) == pytest.approx(5 + 100 * 30 / 30_000)
+    assert "kinds of stages not among them" in measured.basis
+    cores = rates(store.table(), REFERENCE)
+    assert cores.seconds(stage(forces=True)) == pytest.approx(1 + 100 * 30 / 200)
+
+
 def seconds(value: float) -> Rates:
     """Rates by which a stage of 100 steps takes so many seconds."""
     return Rates(measured={}, reference={ENERGIES: 3000 / value}, overhead_s=0, n_measured=0)
@@ -145,6 +212,7 @@ def test_work_is_shared_out_but_a_chain_is_not() -> None:
     chain = [stage("a"), stage("b", "a"), stage("c", "b")]
     assert wall_time(chain, ten, slots=2) == pytest.approx(30)
     assert wall_time([*wide, *chain], ten, slots=2) == pytest.approx(45)
+    assert work_time([*wide, *chain], ten) == pytest.approx(90)
 
 
 def test_a_cached_parent_costs_nothing() -> None:
