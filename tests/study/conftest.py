@@ -17,8 +17,15 @@ from mfscale.study import (
     parse_study,
 )
 
-LABELS = {("dft", "a"): 100, ("dft", "b"): 500, ("cc", "a"): 100, ("xtb", "b"): 2000}
-"""Training labels by method and subset; ten are reserved for validation in each."""
+LABELS = {
+    ("dft", "a"): 100,
+    ("dft", "b"): 500,
+    ("cc", "a"): 100,
+    ("xtb", "b"): 2000,
+    ("cc - dft", "a"): 80,
+    ("dft - xtb", "b"): 400,
+}
+"""Training labels by source and subset; ten are reserved for validation in each."""
 
 
 class UnknownDatasetError(ValueError):
@@ -56,16 +63,18 @@ def open_toy(name: str) -> DatasetEntry:
 @pytest.fixture
 def catalogue() -> Catalogue:
     small = {"layers": 2, "features": 8, "parity": False}
+    most = {"freeze_blocks": 1, "lora": 4}
     return Catalogue(
         dataset=open_toy,
         models={
             "nequip": {
-                "tiny": ModelEntry(small, 1000),
+                "tiny": ModelEntry(small, 1000, most),
                 "petite": ModelEntry(small, 1000),
                 "large": ModelEntry({**small, "features": 32}, 16000),
             },
-            "mace": {"tiny": ModelEntry(small, 1200)},
+            "mace": {"tiny": ModelEntry(small, 1200, {"freeze_blocks": 1, "lora": 0})},
         },
+        trainable={"all": None, "readout": None, "freeze_blocks": "frozen blocks", "lora": "rank"},
     )
 
 

@@ -123,7 +123,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     ),
     "misspelt trainable": (
         steps(STEP, STEP[:-1] + ", trainable: readouts}"),
-        ["strategies.s[1].trainable: must be 'all' or 'readout', got 'readouts'"],
+        ["strategies.s[1].trainable: unknown 'readouts'; did you mean 'readout'?"],
     ),
     "dtype nobody has": (
         GOOD + "model: {dtype: float16}",
