@@ -22,21 +22,33 @@ class HeadCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         A network of its own: it must not be one that training still changes.
     head
         Which head; there is no default, for heads answer on different energy scales.
+    low
+        For a head that learned a difference: calculates the method that it is a difference to, at
+        the level of the labels, once for every structure.
 
     Raises
     ------
     TrainingError
-        If there is no such head; on calculating, for an element the model does not know or for
-        periodic atoms.
+        If there is no such head, or `low` is missing or superfluous; on calculating, for an element
+        the model does not know or for periodic atoms.
     """
 
     implemented_properties = ("energy", "free_energy", "forces")
 
-    def __init__(self, potential: Potential, head: str) -> None:
+    def __init__(self, potential: Potential, head: str, low: Calculator | None = None) -> None:
         super().__init__()
         self.potential = potential
         self.head = head
+        self.low = low
         self._head_index = potential.head_index(head)
+        scale = potential.heads[head]
+        if scale.minus is not None and low is None:
+            raise TrainingError(
+                f"head {head!r} learned {scale.method} minus {scale.minus}: every prediction takes "
+                f"{scale.minus}; give an ASE calculator of it, low=…"
+            )
+        if scale.minus is None and low is not None:
+            raise TrainingError(f"head {head!r} predicts {scale.method} itself; leave out low=…")
         self._species = {element: i for i, element in enumerate(potential.elements)}
 
     def calculate(
@@ -57,6 +69,9 @@ class HeadCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
             offsets[batch[keys.SPECIES].numpy()].sum()
         )
         forces = scale * network_forces.double().numpy()
+        if self.low is not None:
+            energy += self.low.get_potential_energy(self.atoms)
+            forces += self.low.get_forces(self.atoms)
         self.results = {"energy": energy, "free_energy": energy, "forces": forces}
 
     def _batch(self, atoms: Atoms) -> dict[str, torch.Tensor]:
@@ -79,7 +94,9 @@ class HeadCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         return {key: torch.from_numpy(array) for key, array in arrays.items()}
 
 
-def load(path: str | Path, *, head: str | None = None) -> HeadCalculator:
+def load(
+    path: str | Path, *, head: str | None = None, low: Calculator | None = None
+) -> HeadCalculator:
     """Load a model that ``mfscale export`` wrote.
 
     Parameters
@@ -88,11 +105,14 @@ def load(path: str | Path, *, head: str | None = None) -> HeadCalculator:
         The exported file.
     head
         The head to answer through, e.g. ``"cc"``.
+    low
+        An ASE calculator of the lower method, for a head that learned a difference to it.
 
     Raises
     ------
     TrainingError
-        If the file cannot be used, or no head of it is named; the message lists its heads.
+        If the file cannot be used, no head of it is named (the message lists them), or `low` is
+        missing or superfluous.
 
     Examples
     --------
@@ -103,4 +123,4 @@ def load(path: str | Path, *, head: str | None = None) -> HeadCalculator:
     if head is None:
         heads = ", ".join(f'"{name}"' for name in potential.heads)
         raise TrainingError(f"{path}: name the head to use, head=…; the model has: {heads}")
-    return HeadCalculator(potential, head)
+    return HeadCalculator(potential, head, low)

@@ -70,8 +70,13 @@ def export(
         soft_wrap=True,
     )
     if not native:
-        for name in potential.heads:
-            console.print(f'use it: mfscale.load("{target}", head="{name}")', soft_wrap=True)
+        for name, scale in potential.heads.items():
+            low = f", low=<ASE calculator of {scale.minus}>" if scale.minus else ""
+            console.print(
+                f'use it: mfscale.load("{target}", head="{name}"{low})',
+                soft_wrap=True,
+                markup=False,
+            )
 
 
 def _write_native(potential: "Potential", target: Path, head: str | None) -> None:

@@ -22,6 +22,7 @@ USUAL = (
     "labels",
     "architecture",
     "size",
+    "trainable",
     "seed",
     "steps",
     "converged",

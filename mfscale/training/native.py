@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from mfscale.models.native import Trained, write_native
+from mfscale.training.errors import TrainingError
 from mfscale.training.potential import Potential
 
 
@@ -22,11 +23,17 @@ def export_native(potential: Potential, path: Path, head: str) -> None:
     Raises
     ------
     TrainingError
-        If there is no such head.
+        If there is no such head, or one learned a difference.
     ModelError
         If the package is not installed or refuses; the message says why and what to do.
     """
     potential.head_index(head)
+    for name, scale in potential.heads.items():
+        if scale.minus is not None:
+            raise TrainingError(
+                f"head {name!r} learned {scale.method} minus {scale.minus}, which such a file cannot "
+                "say; export it without --native"
+            )
     trained = Trained(
         network=potential.network,
         settings=potential.spec.settings,
