@@ -74,8 +74,7 @@ def plan(
     cached = sum(statuses.get(stage_id) == "finished" for stage_id in graph.stages)
     hopeless = len(graph.stages) - cached - len(to_run)
     slots = gpus or cpus or cores()
-    ahead = [*to_run, *graph.waiting]
-    ahead += [t.trial(t.untuned) for t in graph.tunings for _ in range(t.trials)]
+    ahead = [*to_run, *graph.waiting, *graph.trials()]
     seconds = wall_time(ahead, rates, slots)
     gpu_hours = work_time(ahead, rates) / 3600 if gpus else None
     asked = to_run if everything or json else to_run[:SHOWN]
@@ -91,7 +90,7 @@ def plan(
                 "diverged_or_below": hopeless,
                 "choices_to_make": [
                     {"where": t.where, "settings": list(t.space), "trials": t.trials}
-                    for t in graph.tunings
+                    for t in (*graph.tunings, *graph.later)
                 ],
                 "waiting_for_choices": len(graph.waiting),
                 "choices": [asdict(choice) for choice in graph.choices],
@@ -141,15 +140,14 @@ def plan(
         )
     if why:
         _print_reasons(told, len(to_run))
-    for tuning in graph.tunings:
-        console.print(
-            f"To choose for {tuning.where}: {', '.join(tuning.space)}, in {tuning.trials} trials",
-            soft_wrap=True,
+    if to_choose := [*graph.tunings, *graph.later]:
+        print_table(
+            ("to choose", "for", "trials"),
+            [(", ".join(t.space), t.where, t.trials) for t in to_choose],
         )
     if graph.waiting:
         console.print(
-            f"{len(graph.waiting)} stages wait for choices, some perhaps for later ones; "
-            "their ids are known then",
+            f"{len(graph.waiting)} stages wait for these choices; their ids are known then",
             soft_wrap=True,
         )
     if ahead:

@@ -230,8 +230,12 @@ class Campaign:
         """Stages of the study and trials of this run, those that wait for a choice included."""
         tunings = self.tunings
         trials = tunings.started + tunings.left - tunings.running + tunings.given_up
-        waiting = len(self.graph.waiting) if self.unfinished else 0
-        return len(self.graph.stages) + waiting + trials
+        ahead = len(self.graph.waiting) + len(self._later_trials()) if self.unfinished else 0
+        return len(self.graph.stages) + ahead + trials
+
+    def _later_trials(self) -> list[Stage]:
+        """A stage for each trial of the choices that wait for others."""
+        return [t.trial(t.untuned) for t in self.graph.later for _ in range(t.trials)]
 
     def _tell(self) -> None:
         rate, slower = None, 1.0
@@ -239,7 +243,8 @@ class Campaign:
             rate = self._samples / (time.perf_counter() - self._first_start)
             slower = self._spent_s / self._expected_s
         seconds = sum(self._seconds[s] for s in self._left)
-        seconds += sum(self._estimate.seconds(stage) for stage in self.graph.waiting)
+        ahead = (*self.graph.waiting, *self._later_trials())
+        seconds += sum(self._estimate.seconds(stage) for stage in ahead)
         seconds += sum(n * self._estimate.seconds(t.template) for t, n in self.tunings.to_come())
         self.progress = replace(
             self.progress,

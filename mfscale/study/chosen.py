@@ -80,6 +80,7 @@ class Chooser:
         self._representative: dict[str, _Place] = {}
         self._values: dict[str, Mapping[str, Plain] | None] = {}
         self._tunings: dict[str, Tuning] = {}
+        self._later: dict[str, Tuning] = {}
         self._choices: dict[str, Choice] = {}
         if tune is not None:
             self._choose_representatives([c for c in chains if self._is_tuned(c)])
@@ -88,6 +89,13 @@ class Chooser:
     def tunings(self) -> tuple[Tuning, ...]:
         """Choices that can be made now, in the order of the file."""
         return tuple(self._tunings.values())
+
+    @property
+    def later(self) -> tuple[Tuning, ...]:
+        """Choices that wait for others, as they would be if those changed nothing."""
+        for signature in self._representative:
+            self._chosen(signature)
+        return tuple(tuning for tuning in self._later.values() if tuning.space)
 
     @property
     def choices(self) -> tuple[Choice, ...]:
@@ -162,17 +170,24 @@ class Chooser:
             return self._frozen(tune.freeze, signature, place)
         before = self._resolved(place.chain, place.index)
         if len(before) < place.index:
+            untuned = self.untuned(place.chain)[place.index]
+            self._later[signature] = self._tuning(signature, place, untuned, tune)
             return None
         template = self._stage(place, before[-1] if before else None)
-        space = space_of(tune, template)
-        if not space:
+        tuning = self._tuning(signature, place, template, tune)
+        if not tuning.space:
             return {}
-        search = search_of(space, tune.trials)
         choice = self._known.get(self._name, {}).get(signature)
-        if choice is not None and choice.search == search:
+        if choice is not None and choice.search == tuning.search:
             self._choices[signature] = choice
             return choice.values
-        self._tunings[signature] = Tuning(
+        self._tunings[signature] = tuning
+        return None
+
+    def _tuning(self, signature: str, place: _Place, template: Stage, tune: TuneSpec) -> Tuning:
+        space = space_of(tune, template)
+        search = search_of(space, tune.trials)
+        return Tuning(
             name=self._name,
             key=key_of(template, search),
             search=search,
@@ -182,7 +197,6 @@ class Chooser:
             space=space,
             trials=tune.trials,
         )
-        return None
 
     def _frozen(self, name: str, signature: str, place: _Place) -> Mapping[str, Plain]:
         if name not in self._known:

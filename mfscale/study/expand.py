@@ -38,6 +38,9 @@ class StudyGraph:
     tunings
         Choices of hyperparameters that can be made as soon as the stages their trials start from
         are finished.
+    later
+        Choices that wait for these: as they would be if these changed nothing, which tells what
+        they cost.
     choices
         Those that were made and act on `stages`.
     waiting
@@ -50,14 +53,20 @@ class StudyGraph:
     uses: Mapping[str, tuple[str, ...]]
     requests: int
     tunings: tuple[Tuning, ...] = ()
+    later: tuple[Tuning, ...] = ()
     choices: tuple[Choice, ...] = ()
     waiting: tuple[Stage, ...] = ()
 
     def all_stages(self) -> Iterator[Stage]:
-        """The stages there are, those that wait, and a trial of each choice that can be made."""
+        """The stages there are, those that wait, and the trials of choices to be made."""
         yield from self.stages.values()
         yield from self.waiting
-        yield from (tuning.template for tuning in self.tunings)
+        yield from self.trials()
+
+    def trials(self) -> Iterator[Stage]:
+        """A stage for each trial of the choices to be made, with the settings of no tuning."""
+        for tuning in (*self.tunings, *self.later):
+            yield from [tuning.trial(tuning.untuned)] * tuning.trials
 
     def children(self) -> dict[str, list[str]]:
         """Id → ids of the stages that start from it."""
@@ -135,6 +144,7 @@ def _graph(study: Study, chains: Sequence[Chain], chooser: Chooser) -> StudyGrap
         uses={stage_id: tuple(places) for stage_id, places in uses.items()},
         requests=sum(len(chain.spec.steps) for chain in chains),
         tunings=chooser.tunings,
+        later=chooser.later,
         choices=chooser.choices,
         waiting=tuple(waiting.values()),
     )

@@ -31,8 +31,8 @@ def export_native(potential: Potential, path: Path, head: str) -> None:
     for name, scale in potential.heads.items():
         if scale.minus is not None:
             raise TrainingError(
-                f"head {name!r} learned {scale.method} minus {scale.minus}, which such a file cannot "
-                "say; export it without --native"
+                f"head {name!r} learned {scale.method} minus {scale.minus}, which such a file "
+                "cannot say; export it without --native"
             )
     trained = Trained(
         network=potential.network,
