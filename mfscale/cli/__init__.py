@@ -15,6 +15,7 @@ from mfscale.cli import (
     export,
     laws,
     models,
+    plan,
     questions,
     results,
     study,
@@ -30,6 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for room in (
+    plan,
     study,
     campaign,
     choices,

@@ -93,8 +93,8 @@ class Chooser:
     @property
     def later(self) -> tuple[Tuning, ...]:
         """Choices that wait for others, as they would be if those changed nothing."""
-        for signature in self._representative:
-            self._chosen(signature)
+        for each in self._representative:
+            self._chosen(each)
         return tuple(tuning for tuning in self._later.values() if tuning.space)
 
     @property
