@@ -18,7 +18,7 @@ from mfscale.study.catalogue import Plain
 from mfscale.study.errors import StudyError
 from mfscale.study.messages import dotted, shown, suggest
 from mfscale.study.schema import HeadSpec, Hyperparameters
-from mfscale.study.stage import ID_LENGTH, Stage, acting, canonical, identity
+from mfscale.study.stage import ID_LENGTH, Head, Stage, acting, canonical, identity
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 """Of a tuning: it also names a file."""
@@ -240,7 +240,7 @@ def with_values(stage: Stage, values: Mapping[str, Plain], **changes: Any) -> St
     for name, value in values.items():
         if weight := _WEIGHT_OF.fullmatch(name):
             head = weight["head"]
-            heads[head] = heads[head].model_copy(update={"weight": value})
+            heads[head] = Head.model_validate({**heads[head].model_dump(), "weight": value})
         else:
             settings[name] = value
     hyperparameters = Hyperparameters.model_validate(
