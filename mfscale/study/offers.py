@@ -202,7 +202,8 @@ def _check_difference(
     head: HeadSpec, inherit: str | None, parent: Stage | None, where: str
 ) -> None:
     """Raise `StudyError` if a readout of totals is to go on with differences, or the reverse."""
-    before = parent.heads.get(inherit) if parent and inherit else None
+    learned = reversed(parent.lineage) if parent and inherit else ()  # kept heads' labels too
+    before = next((labels for labels in learned if labels.head == inherit), None)
     if before is not None and before.minus != head.minus:
         mine, theirs = (
             f"a difference to {m}" if m else "totals" for m in (head.minus, before.minus)
