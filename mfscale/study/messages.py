@@ -16,6 +16,7 @@ _WANTED = {
     "finite_number": "must be a finite number",
     "float_type": "must be a number",
     "int_type": "must be a whole number",
+    "list_type": "must be a list",
     "missing": "is missing; add this key",
     "model_type": "must be a mapping of keys to values",
     "string_type": "must be text",
@@ -66,8 +67,15 @@ def explain(
         file a hyperparameter came from.
     """
     complaints = error.errors(include_url=False, include_context=False)
-    # A misspelt key is also a missing one; only the former says what to do.
-    first = min(complaints, key=lambda complaint: complaint["type"] != "extra_forbidden")
+    # A misspelt key is also a missing one; only the former says what to do. Nor does it help to
+    # hear that a mapping is no text where a mapping is welcome.
+    first = min(
+        complaints,
+        key=lambda c: (
+            c["type"] != "extra_forbidden",
+            c["type"] == "string_type" and isinstance(c["input"], dict),
+        ),
+    )
     location, kind, value = _untagged(first["loc"]), first["type"], first["input"]
     if location[-1] == "[key]":
         place = dotted(_in_file(location[:-2], strategy, own_training))
@@ -82,17 +90,24 @@ def explain(
         )
     if kind == "missing":
         return f"{place}: {_WANTED[kind]}"
-    message = _WANTED.get(kind, first["msg"])
+    return f"{place}: {wanted(kind, first['msg'])}, got {shown(value)}"
+
+
+def wanted(kind: str, message: str) -> str:
+    """What the schema wants instead of a value, given its complaint's kind and message."""
+    message = _WANTED.get(kind, message)
     for theirs, ours in _WORDS.items():
         message = message.replace(theirs, ours)
-    return f"{place}: {message[0].lower()}{message[1:]}, got {shown(value)}"
+    return f"{message[0].lower()}{message[1:]}"
 
 
 def _untagged(location: Path) -> Path:
-    """Without the name of the kind of head that the schema puts behind a head's name."""
+    """Without the names of kinds that the schema puts behind a head's name and a part's."""
     match location:
         case ("steps", _, "heads", _, "labels" | "fate", *_):
             return (*location[:4], *location[5:])
+        case ("steps", _, "trainable", _, *_):
+            return (*location[:3], *location[4:])
     return location
 
 

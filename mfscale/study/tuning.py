@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from mfscale.study.catalogue import Plain
 from mfscale.study.errors import StudyError
-from mfscale.study.messages import dotted, shown, suggest
+from mfscale.study.messages import dotted, shown, suggest, wanted
 from mfscale.study.schema import HeadSpec, Hyperparameters
 from mfscale.study.stage import ID_LENGTH, Head, Stage, acting, canonical, identity
 
@@ -299,10 +299,9 @@ def _check(name: str, choosable: Choosable) -> None:
         try:
             schema.model_validate({**needed, key: value})
         except ValidationError as error:
-            message = error.errors(include_url=False)[0]["msg"]
-            raise StudyError(
-                f"{where}: {shown(value)}: {message[0].lower()}{message[1:]}"
-            ) from None
+            first = error.errors(include_url=False)[0]
+            message = wanted(first["type"], first["msg"])
+            raise StudyError(f"{where}: {shown(value)}: {message}") from None
     if not isinstance(choosable, list) and any(isinstance(v, bool | str) for v in values):
         raise StudyError(f"{where}: has no range; list its values")
 
@@ -313,7 +312,9 @@ def _explained(error: ValidationError) -> str:
         key=lambda complaint: complaint["type"] != "extra_forbidden",
     )
     location = tuple(
-        p for p in first["loc"] if p not in ("Range", "list[union[bool,int,float,str]]")
+        p
+        for p in first["loc"]
+        if p != "list[union[bool,int,float,str]]" and not str(p).startswith("function-after[")
     )
     place = dotted(("tune", *location))
     if first["type"] == "extra_forbidden":
@@ -324,8 +325,7 @@ def _explained(error: ValidationError) -> str:
             f"{dotted(('tune', *location[:2]))}: write {{low: 0.001, high: 0.1, log: true}}, low "
             "below high and above 0 where log is true, or a list of two values or more"
         )
-    message = first["msg"]
-    return f"{place}: {message[0].lower()}{message[1:]}, got {shown(first['input'])}"
+    return f"{place}: {wanted(first['type'], first['msg'])}, got {shown(first['input'])}"
 
 
 def _hash(plain: object) -> str:
