@@ -1,4 +1,4 @@
-"""Forty and more mutations of the quickstart file: each ends in a plan or in one message."""
+"""Mutations of the quickstart and of a study of everything: each ends in a plan or one message."""
 
 import random
 import re
@@ -11,6 +11,34 @@ import mfscale
 from tests.cli.conftest import Command, assert_one_message
 
 QUICKSTART = Path(mfscale.__file__).parents[1] / "sweeps" / "quickstart.yaml"
+EVERYTHING = """
+name: everything
+dataset: chno3
+model: {architecture: nequip, size: tiny, fidelity: [readout, embedding]}
+seed: {zip: replicate, values: [0, 1]}
+data_seed: {zip: replicate, values: [0, 1]}
+training: {max_steps: 100, batch_size: 8, loss: huber}
+tune:
+  name: everything
+  strategies: [dft, difference]
+  trials: 4
+  space:
+    learning_rate: {low: 0.002, high: 0.05, log: true}
+    schedule: [cosine, constant]
+    batch_size: {low: 4, high: 16}
+    heads.dft.weight: [0.5, 2]
+strategies:
+  dft:
+    - heads: {dft: {subset: b, size: 30, forces: false}, xtb: {subset: b, size: 30}}
+    - heads: {cc: {subset: a, size: [20, 30], inherit: dft}, xtb: drop}
+      trainable: [all, {freeze_blocks: 1}, {lora: 2}]
+  difference:
+    - heads: {cc: {subset: a, size: 20, minus: xtb, weight: 2.0}}
+  plain:
+    - heads: {cc: {subset: a, size: 20, sampling_ratio: 1}}
+      training: {learning_rate: 0.02}
+"""
+"""All that a study file can say of tuning, differences, parts and fidelities."""
 
 VALUES = (
     "",
@@ -34,6 +62,15 @@ VALUES = (
     "99999999999999999999",
     "a: b",
     "[[1]]",
+    "lora",
+    "{lora: 1}",
+    "{lora: 99}",
+    "{freeze_blocks: x}",
+    "{low: 1, high: 2}",
+    "{low: 0, high: 0.1, log: true}",
+    "[cosine, constant]",
+    "embedding",
+    "xtb",
 )
 ODD = "\t\x00\x07\x1b\u00a0\u200b\ud800\u2028:#{}[]&*!|>'\"%@`-?,\\é漢~"
 
@@ -112,6 +149,19 @@ def test_a_mutated_quickstart_ends_in_a_plan_or_a_message(
     mfscale_here: Command, tmp_path: Path, mutation: Mutation, seed: int
 ) -> None:
     text = mutation(QUICKSTART.read_text(encoding="utf-8"), random.Random(seed))  # noqa: S311
+    plan_or_message(mfscale_here, tmp_path, text)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_a_mutated_study_of_everything_ends_in_a_plan_or_a_message(
+    mfscale_here: Command, tmp_path: Path, mutation: Mutation, seed: int
+) -> None:
+    text = mutation(EVERYTHING, random.Random(1000 + seed))  # noqa: S311
+    plan_or_message(mfscale_here, tmp_path, text)
+
+
+def plan_or_message(mfscale_here: Command, tmp_path: Path, text: str) -> None:
     study = tmp_path / "mutated.yaml"
     study.write_bytes(text.encode("utf-8", "surrogatepass"))
     answer = mfscale_here("plan", study)
@@ -121,13 +171,21 @@ def test_a_mutated_quickstart_ends_in_a_plan_or_a_message(
     else:
         assert_one_message(answer, f"error: {study}: ")
         assert len(answer.err.splitlines()) == 1
-        assert len(answer.err) < 300 + len(str(study))
+        assert len(answer.err) < 400 + len(str(study))
 
 
 def test_the_quickstart_itself_ends_in_a_plan(mfscale_here: Command) -> None:
     answer = mfscale_here("plan", QUICKSTART)
     assert answer.status == 0
     assert "0 are cached" in answer.out
+
+
+def test_the_study_of_everything_ends_in_a_plan(mfscale_here: Command, tmp_path: Path) -> None:
+    study = tmp_path / "study.yaml"
+    study.write_text(EVERYTHING, encoding="utf-8")
+    answer = mfscale_here("plan", study)
+    assert (answer.status, answer.err) == (0, "")
+    assert "stages wait for these choices" in answer.out
 
 
 @pytest.mark.parametrize(

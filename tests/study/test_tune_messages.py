@@ -37,7 +37,7 @@ NEITHER = ["tune: give a space to search", "freeze: NAME", "one of the two"]
 
 WRONG: dict[str, tuple[str, list[str]]] = {
     # trainable parts
-    "unknown part": (trainable("weights"), ["s[1].trainable: unknown 'weights'", "known: all, fre"]),
+    "unknown part": (trainable("weights"), ["trainable: unknown 'weights'", "known: all, fre"]),
     "misspelt part": (trainable("{freeze_block: 1}"), ["did you mean 'freeze_blocks'?"]),
     "part without its number": (trainable("lora"), ["s[1].trainable: write {lora: NUMBER}"]),
     "part with a number too many": (trainable("{readout: 2}"), ["s[1].trainable: write readout"]),
