@@ -88,7 +88,7 @@ def run_stage(
         after, errors = run.evaluate("end")
         if stage.purpose == "science":  # nothing starts from a trial
             run.publish(outcome)
-    baseline = run.labelled.baseline()
+    baseline = run.baseline()
     found = {
         **of_stage(stage),
         **row.of_potential(run.potential, parameters, stage),
@@ -119,6 +119,12 @@ class _Run:
             parent, self.before = _load_parent(checkpoint_dir(stage.parent_id) / POTENTIAL)
             parent.network.to(device)
             self.potential = child_potential(stage, self.sets, self.labelled.evaluator, parent)
+
+    def baseline(self) -> list[Evaluation]:
+        found = self.labelled.baseline()
+        if self.stage.purpose == "tune":  # as in `evaluate`
+            found = [e for e in found if e.subset != "t"]
+        return found
 
     def evaluate(self, moment: Moment) -> tuple[list[Evaluation], list[StructureError]]:
         evaluator = self.labelled.evaluator
