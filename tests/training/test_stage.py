@@ -119,9 +119,11 @@ def test_divergence_is_a_result(few: Dataset, plan: Plan, run: Run, tmp_path: Pa
     assert store.statuses() == {stage.id: "diverged"}
 
 
-@pytest.mark.parametrize("trainable", ["all", "readout"])
+@pytest.mark.parametrize(
+    "trainable", ["all", "readout", {"freeze_blocks": 1}, {"lora": 2}], ids=str
+)
 def test_a_child_goes_on_from_its_parent(
-    few: Dataset, plan: Plan, run: Run, tmp_path: Path, trainable: str
+    few: Dataset, plan: Plan, run: Run, tmp_path: Path, trainable: str | dict[str, int]
 ) -> None:
     parent, child = plan(few, DFT, {**CC, "trainable": trainable})
     before = run(parent).row
