@@ -120,13 +120,24 @@ class Trials:
 
     def _next(self) -> int | None:
         if self._again:
-            return self._again.popleft()
+            number = self._again.popleft()
+            self._complete(number)
+            return number
         trials = self._study.trials
         asked = sum(trial.state != TrialState.WAITING for trial in trials)
         if asked >= self.tuning.trials:
             return None
         self._study.sampler = _sampler(self.tuning, asked)
         return self._study.ask(self._space).number
+
+    def _complete(self, number: int) -> None:
+        """Give a trial the settings that a kill, just as it was asked for, kept it from."""
+        trial = self._study.trials[number]
+        if trial.params.keys() != self._space.keys():
+            self._study.sampler = _sampler(self.tuning, number)
+            attached = Trial(self._study, trial._trial_id)  # noqa: SLF001 - as in `watch`
+            for name, distribution in self._space.items():
+                attached._suggest(name, distribution)  # noqa: SLF001 - any kind, as `ask` does
 
     def _tell(self, number: int, error: float | None, pruned: bool) -> None:
         if pruned:
