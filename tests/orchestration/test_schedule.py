@@ -86,6 +86,53 @@ def test_every_stage_is_done_failed_or_skipped_with_a_reason(
         assert parent not in finished
 
 
+@settings(max_examples=300)
+@given(st.data(), forests(), st.integers(1, 4))
+def test_stages_that_join_later_are_done_failed_or_skipped_all_the_same(
+    data: st.DataObject, parents: dict[str, str | None], slots: int
+) -> None:
+    """Whenever a stage joins: before its parent starts, while it runs, or after it has ended."""
+    done = data.draw(subset_of(parents), "done")
+    failing = data.draw(subset_of(parents), "failing")
+    run = Run(Schedule({}))
+    joined: dict[str, str | None] = {}
+    while True:
+        coming = [stage for stage in parents if stage not in joined]
+        running = sorted(set(run.started) - run.ended.keys())
+        if not coming and not running:
+            break
+        if coming and (not running or data.draw(st.booleans(), "join")):
+            group = coming[: data.draw(st.integers(1, len(coming)), "how many")]
+            new = {stage: parents[stage] for stage in group}
+            joined |= new
+            whole = data.draw(st.booleans(), "with the known ones")
+            run.skips += run.schedule.extend(joined if whole else new, done & joined.keys())
+        else:
+            stage = data.draw(st.sampled_from(running), "ends next")
+            status = data.draw(st.sampled_from(FAILURES)) if stage in failing else "finished"
+            run.end(stage, status)
+        run.fill(slots)
+        settled = (done & joined.keys()) | run.ended.keys() | {s.stage_id for s in run.skips}
+        assert run.schedule.unfinished == len(joined.keys() - settled)
+        finished = {s for s, status in run.ended.items() if status == "finished"}
+        assert {s for s in joined if run.schedule.is_done(s)} == finished | (done & joined.keys())
+
+    assert run.schedule.unfinished == 0
+    skipped = [skip.stage_id for skip in run.skips]
+    assert sorted([*run.started, *skipped, *done]) == sorted(parents)
+    ends = run.ended | dict.fromkeys(done, "finished") | dict.fromkeys(skipped, "was skipped")
+    for stage in run.started:
+        parent = parents[stage]
+        assert parent is None or ends[parent] == "finished"
+    for skip in run.skips:
+        parent = parents[skip.stage_id]
+        assert parent is not None
+        assert ends[parent] != "finished"
+        assert skip.reason == f"the stage it starts from, {parent}, {ends[parent]}"
+    lost = {stage: run.schedule.lost(stage) for stage in parents if run.schedule.lost(stage)}
+    assert lost == {stage: how for stage, how in ends.items() if how != "finished"}
+
+
 @given(st.data(), forests())
 def test_no_stage_starts_before_its_parent_has_ended(
     data: st.DataObject, parents: dict[str, str | None]
@@ -165,6 +212,17 @@ def test_work_that_is_done_already_does_not_count() -> None:
     weights = {"a": 1.0, "done": 100.0, "b": 1.0, "after": 2.0}
     schedule = Schedule(parents, frozenset({"done"}), weight=weights.__getitem__)
     assert schedule.start() == "b"
+
+
+def test_below_a_lost_stage_whatever_joins_is_skipped_at_once() -> None:
+    schedule = Schedule({"a": None, "b": "a"})
+    schedule.start()
+    schedule.complete("a", "diverged")
+    assert schedule.extend({"c": "b", "d": "c", "e": None}) == [
+        Skip("c", "the stage it starts from, b, was skipped"),
+        Skip("d", "the stage it starts from, c, was skipped"),
+    ]
+    assert (schedule.start(), schedule.start()) == ("e", None)
 
 
 def test_nothing_to_do() -> None:
