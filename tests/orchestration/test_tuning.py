@@ -18,7 +18,6 @@ from mfscale.orchestration import Summary, rates, run, verify
 from mfscale.results import SCHEMA, Store
 from mfscale.study import (
     Choice,
-    Stage,
     StudyGraph,
     add_choices,
     expand,
@@ -266,25 +265,26 @@ def test_where_every_trial_diverges_the_rest_is_run_and_the_choice_named(
     assert store.table().equals(before), "what diverged once diverges again"
 
 
-def test_below_a_lost_stage_nothing_is_tuned(tmp_path: Path) -> None:
-    """The stage that trials start from diverges: their choice is named, and why."""
+def test_below_a_stage_that_diverged_nothing_is_tuned(tmp_path: Path) -> None:
+    """Trials start from a stage that an earlier run knows to diverge: nothing is left to run."""
     text = """
 name: lost
 dataset: chno3
 training: {max_steps: 10, validate_every: 5, batch_size: 8}
-tune: {trials: 2, space: {offset_ridge: [1.0e-9, 1.0e-3]}}
+tune: {trials: 2, space: {offsets: [residuals, labels]}}
 strategies:
   wild:
     - heads: {dft: {subset: b, size: 8, validation: 8}}
-      training: {learning_rate: 1.0e+30, warmup_steps: 0, max_gradient_norm: 1.0e+30}
     - heads: {cc: {subset: a, size: 16, validation: 8}}
 """
     store = Store(tmp_path / "store", create=True)
-    for _ in range(2):
-        summary = run_here(text, store)
-        (root,) = (s for s in graph_of(text, store).stages.values() if isinstance(s, Stage))
-        (ended,) = (e for e in summary.unfinished if e.status == "not tuned")
-        assert ended.stage_id.startswith("wild[1]: cc, nequip tiny")
-        assert ended.reason == f"the stage that its trials start from, {root.id}, diverged"
-        assert summary.progress.ended == summary.progress.total
-        assert store.statuses() == {root.id: "diverged"}
+    (root,) = graph_of(text, store).stages
+    whose = {"stage_id": root, "parent_id": None, "root_id": root, "purpose": "science"}
+    store.publish({**whose, "attempt": 0, "status": "diverged", "reason": "the loss became NaN"})
+    summary = run_here(text, store)
+    (ended,) = summary.unfinished
+    assert ended.stage_id.startswith("wild[1]: cc, nequip tiny")
+    assert ended.status == "not tuned"
+    assert ended.reason == f"the stage that its trials start from, {root}, diverged"
+    assert summary.progress.ended == summary.progress.total == 2
+    assert store.statuses() == {root: "diverged"}
