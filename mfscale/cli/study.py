@@ -57,21 +57,21 @@ def status(
     from mfscale.results import Store
 
     statuses = Store(store).statuses()
+    found = list(statuses.values())
     if study is not None:
         graph = expand_file(study, store)
-        statuses = {stage: statuses.get(stage, "missing") for stage in graph.stages}
-        waiting = {stage.id: "waiting for a choice" for stage in graph.waiting}
-        statuses |= waiting
-    counts = Counter(statuses.values())
+        found = [statuses.get(stage, "missing") for stage in graph.stages]
+        found += ["waiting for a choice"] * len(graph.waiting)  # by number: ids come later
+    counts = Counter(found)
     if json:
         every = ["finished", "diverged", "failed", "skipped"]
         every += ["missing", "waiting for a choice"] if study else []
         numbers = {name: counts.get(name, 0) for name in every}
-        print_json({"store": str(store), "stages": len(statuses), **numbers})
+        print_json({"store": str(store), "stages": len(found), **numbers})
         return
     what = f"{study} in {store}" if study else str(store)
     counted = ", ".join(f"{n} {name}" for name, n in sorted(counts.items())) or "nothing yet"
-    console.print(f"{what}: {len(statuses)} stages: {counted}")
+    console.print(f"{what}: {len(found)} stages: {counted}")
 
 
 def expand_file(path: Path, store: Path) -> "StudyGraph":
