@@ -102,11 +102,7 @@ def test_the_estimate_counts_the_trials(call: Call, tmp_path: Path) -> None:
     hours = []
     for trials in (None, 2, 4):
         study = tmp_path / f"{trials}.yaml"
-        text = (
-            TUNED
-            if trials
-            else TUNED.split("tune:", maxsplit=1)[0] + TUNED[TUNED.index("strategies:\n") :]
-        )
+        text = TUNED if trials else UNTUNED
         study.write_text(text.replace("trials: 2", f"trials: {trials}"))
         planned = answer(call("plan", study, "--store", tmp_path / "none", "--gpus", 1, "--json"))
         hours.append(planned["gpu_hours"])

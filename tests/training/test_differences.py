@@ -1,15 +1,18 @@
 """Δ-learning in training: what a difference starts from, is tested by, and says of itself."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from ase.calculators.singlepoint import SinglePointCalculator
 
+import mfscale
 from mfscale.data import Dataset
 from mfscale.study import Stage
-from mfscale.training import POTENTIAL, StageResult, load_potential
+from mfscale.training import POTENTIAL, StageResult, TrainingError, load_potential
 from mfscale.training.header import read_header
 
 Plan = Callable[..., list[Stage]]
@@ -149,3 +152,25 @@ def test_a_difference_goes_on_with_more_labels(few: Dataset, plan: Plan, run: Ru
     start = found(row, "start", "cc", "energy_mae", "a/validation")[0]
     end = found(before, "end", "cc", "energy_mae", "a/validation")[0]
     assert start == pytest.approx(end, rel=0.2), "offsets are fitted to what is left"
+
+
+def test_exported_it_answers_on_top_of_the_lower_method(
+    few: Dataset, stage: Stage, run: Run, tmp_path: Path
+) -> None:
+    """Given the xTB labels as a calculator, its errors are those that the stage was tested by."""
+    result = run(stage)
+    path = tmp_path / "exported.safetensors"
+    shutil.copyfile(tmp_path / "checkpoints" / stage.id / POTENTIAL, path)
+    errors = [error for error in result.errors if error.method == "cc"]
+    for error in errors[:3]:
+        atoms = few.structure(error.structure)
+        (energy,) = few.energies("xtb", [error.structure])
+        forces = few.forces("xtb", [error.structure]).astype(float)
+        low = SinglePointCalculator(atoms.copy(), energy=energy, forces=forces)
+        atoms.calc = mfscale.load(path, head="cc", low=low)
+        (wanted,) = few.energies("cc", [error.structure])
+        miss_mev = 1e3 * (atoms.get_potential_energy() - wanted)
+        assert miss_mev == pytest.approx(error.energy_error_mev, abs=0.1)  # float32 within
+        assert np.isfinite(atoms.get_forces()).all()
+    with pytest.raises(TrainingError, match=r"'cc' learned cc minus xtb.* low="):
+        mfscale.load(path, head="cc")
