@@ -302,6 +302,8 @@ def _check(name: str, choosable: Choosable) -> None:
             first = error.errors(include_url=False)[0]
             message = wanted(first["type"], first["msg"])
             raise StudyError(f"{where}: {shown(value)}: {message}") from None
+    if name == "energy_weight" and 0 in values:
+        raise StudyError(f"{where}: 0: trials are judged by energies; give them a weight")
     if not isinstance(choosable, list) and any(isinstance(v, bool | str) for v in values):
         raise StudyError(f"{where}: has no range; list its values")
 
