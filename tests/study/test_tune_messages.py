@@ -159,6 +159,12 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "weight of nought": (
         space("heads.cc.weight: [0.0, 1.0]"), ["heads.cc.weight: 0.0: must be greater than 0"]
     ),
+    "energies of no weight": (
+        space("energy_weight: [0, 100]"), ["tune.space.energy_weight: 0: trials are judged by"]
+    ),
+    "energies of no weight at one end": (
+        space("energy_weight: {low: 0.0, high: 9.0}"), ["energy_weight: 0", "give them a weight"]
+    ),
     "unknown strategy": (
         tune(f"{{strategies: [t], space: {{{RATE}}}}}"), ["tune.strategies: unknown 't'; known: s"]
     ),
