@@ -8,6 +8,7 @@ from rich.text import Text
 from mfscale.cli import (
     adopt,
     campaign,
+    claims,
     compare,
     data,
     export,
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (study, campaign, adopt, compare, results, laws, questions, export, models):
+for room in (study, campaign, adopt, compare, results, laws, questions, claims, export, models):
     room.add_to(app)
 app.add_typer(data.app, name="data")
 
