@@ -6,12 +6,12 @@ What each claim says, on which side of which margin, is plain data in `CLAIMS`, 
 
 **Pairs.** A comparison is of pairs of stages that are equal in everything but what the claim is
 about: dataset, split, architecture, model size, dtype, cutoff, recipe, both seeds, tuning (both
-tuned by the same tuning, or neither), fidelity and Δ-learning, the target's labels (unless the
-claim is about them), and the budget. There are two kinds of budget, always reported apart:
-*equal caps*, the same cap on steps, batch size and patience (in optimiser steps) of the target's
-step, and of the step before it where both sides have one by the claim's nature; and *matched total
-compute*, total samples seen, pre-training included, within 5%. Stages may differ in other settings,
-such as the learning rate: all pairs of one cell are averaged.
+tuned by the same tuning, or neither; the step before alike), fidelity and Δ-learning, the target's
+labels (unless the claim is about them), and the budget. There are two kinds of budget, always
+reported apart: *equal caps*, the same cap on steps, batch size and patience (in optimiser steps) of
+the target's step, and of the step before it where both sides have one by the claim's nature; and
+*matched total compute*, total samples seen, pre-training included, within 5%. Stages may differ in
+other settings, such as the learning rate: all pairs of one cell are averaged.
 
 **Effect.** The mean of ln(MAE of the treatment / MAE of the control) on the same test structures,
 told as a factor: a geometric mean.
@@ -28,6 +28,9 @@ freedom. Below three clusters a part is undecided whatever the numbers.
 structures, the same for both sides and all pairs. Of it, what differs from cluster to cluster is in
 (a) already and is not added again. If some stage has no errors structure by structure, (a) stands
 alone and a note says so.
+
+Clusters that learn from one draw of labels (one ``data_seed``), as several architectures do, share
+the luck of that draw, which no cluster shows; a note says so where all do.
 
 **Relations.** Claims that errors are log-log linear are tested on parallel lines, one per group of
 otherwise equal runs, with cluster-robust covariances. Linear is tested as an equivalence: a

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from mfscale.claims.runs import CAPS, PARENT_CAPS
+from mfscale.claims.runs import CAPS, OF_PARENT, PARENT_CAPS
 from mfscale.claims.table import EQUAL_CAPS, Budget
 
 SAME_COMPUTE = 1.05
@@ -35,7 +35,7 @@ class Match:
     per_doubling
         Column whose doubling the effect is per; by default the effect is that of the pair.
     with_parents
-        Whether caps of the pre-training must be equal too.
+        Whether caps and tuning of the pre-training must be equal too.
     """
 
     treatments: pd.DataFrame
@@ -58,7 +58,7 @@ def pairs_of(match: Match, budget: Budget) -> pd.DataFrame:
         these suffixes unless they are equal; ``cell``, an integer; ``group``; ``doublings``, by
         which the logarithm of the ratio of errors is to be divided.
     """
-    equal = list(match.equal)
+    equal = [*match.equal, *(OF_PARENT if match.with_parents else ())]
     treatments, controls = match.treatments, match.controls
     if budget == EQUAL_CAPS:
         caps = [*CAPS, *(PARENT_CAPS if match.with_parents else ())]

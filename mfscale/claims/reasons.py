@@ -19,12 +19,12 @@ def lacking_pairs(match: Match, budget: Budget, part: Part) -> str:
         which = "neither side is" if not any(sides) else "one of the sides is not"
         return f"{which} in the store: a study would need {part.needs}"
     how = (
-        "the same caps on steps, batch size and patience"
+        "has the same caps on steps, batch size and patience"
         if budget == EQUAL_CAPS
-        else "total samples seen within 5% of each other, pre-training included"
+        else "saw as many samples in total, pre-training included, within 5%"
     )
     return (
-        f"no pair of runs is equal in all else, seeds and {how} included: a study would need "
+        f"no pair of runs that is equal in all else, seeds included, {how}: a study would need "
         f"{part.needs}, at that budget"
     )
 
@@ -46,7 +46,7 @@ def why_undecided(result: PartResult, needed: int) -> str:
     if result.side == "within":
         return f"the interval reaches across the margin of ±{100 * (result.margin - 1):.0f}%"
     if result.margin == 1:
-        return "the interval includes no effect"
+        return "the interval includes 1, no effect"
     return f"the interval includes the margin, a factor of {format_number(result.margin)}"
 
 

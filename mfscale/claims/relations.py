@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from mfscale.claims.labels import steps_of
-from mfscale.claims.runs import CAPS, PARENT_CAPS, TARGET, VARIANT
+from mfscale.claims.runs import CAPS, OF_PARENT, PARENT_CAPS, TARGET, VARIANT
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,16 @@ def fine_tuned_and_pretrained(runs: pd.DataFrame, frame: pd.DataFrame) -> Relati
     if not np.isfinite(tested).any():
         kind = "validation"
         x = _errors(rows, ["parent_validation_energy_mae_mev"] * len(rows))
-    line = [*VARIANT, *TARGET, *CAPS, *PARENT_CAPS, "pre_method", "pre_subset", "pre_forces"]
+    line = [
+        *VARIANT,
+        *TARGET,
+        *CAPS,
+        *PARENT_CAPS,
+        *OF_PARENT,
+        "pre_method",
+        "pre_subset",
+        "pre_forces",
+    ]
     points = _points(chosen, x, line)
     points["x_stage"] = chosen["parent_id"].to_numpy()
     points["x_head"] = heads if kind == "test" else None

@@ -27,6 +27,8 @@ VARIANT = (
 SETTING = (*VARIANT, *SEEDS)
 TARGET = ("target_subset", "target_size", "target_forces")
 CAPS = ("max_steps", "batch_size", "patience")
+OF_PARENT = ("parent_tuning",)
+"""What the steps before must have in common where both sides have one."""
 PARENT_CAPS = tuple(f"parent_{name}" for name in CAPS)
 
 _UNKNOWN = "?"
@@ -34,6 +36,7 @@ _UNLESS_TOLD = {
     "fidelity": "readout",
     "parent_fidelity": "readout",
     "tuning": "",
+    "parent_tuning": "",
     "trainable": "all",
 }
 
@@ -54,8 +57,8 @@ def runs_of(frame: pd.DataFrame, target: str, costs: Mapping[str, float]) -> pd.
     -------
     pandas.DataFrame
         One row per stage: ``stage_id``, ``root_id``, ``parent_id``, ``method`` (of the target's
-        labels), ``error`` (meV), ``log_error``, ``converged``; ``SETTING`` and ``TARGET``;
-        ``CAPS`` and ``PARENT_CAPS``, where patience is in optimiser steps, and ``compute`` (samples
+        labels), ``error`` (meV), ``log_error``, ``converged``; ``SETTING``, ``OF_PARENT`` and
+        ``TARGET``; ``CAPS`` and ``PARENT_CAPS``, where patience is in optimiser steps, and ``compute`` (samples
         seen, ancestors included), NaN where unknown; ``strategy`` (``direct``, ``fine-tuned``,
         ``multi-headed`` or ``other``), ``trainable``, ``pretraining``; ``pre_method``,
         ``pre_subset``, ``pre_size``, ``pre_forces`` of pre-training that is one labelled set
@@ -94,6 +97,7 @@ def runs_of(frame: pd.DataFrame, target: str, costs: Mapping[str, float]) -> pd.
     for name in SETTING:
         runs[name] = _differing(rows) if name == "minus" else _text(rows, name)
     runs["fidelity"] += "/" + _text(rows, "parent_fidelity")
+    runs["parent_tuning"] = _text(rows, "parent_tuning")
     runs["target_subset"] = _text(rows, f"{target}_subset")
     runs["target_size"] = rows[f"{target}_size"].astype(int)
     runs["target_forces"] = _text(rows, f"{target}_forces")

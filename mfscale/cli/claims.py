@@ -55,8 +55,8 @@ def claims(
         print_json([_as_data(claim) for claim in found])
     else:
         console.print(report(found, rows=rows), soft_wrap=True)
-    for path in written:
-        stderr.print(str(path), soft_wrap=True)
+        for path in written:
+            console.print(str(path), soft_wrap=True)
 
 
 class _ErrorsOf:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mfscale.claims import ClaimResult, PartResult, name_of
+from mfscale.claims.table import NOT_COMPARED
 from mfscale.report.style import NEUTRAL, SETTINGS, log_ticks, tick_labels
 from mfscale.scaling import format_interval, format_number
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH_IN = 7.0  # two columns of a journal
-_ROW_IN, _TOP_IN, _BOTTOM_IN = 0.2, 0.3, 0.5
+_ROW_IN, _TOP_IN, _BOTTOM_IN = 0.18, 0.3, 0.5
 _LEFT_IN, _PLOT_IN = 2.4, 1.95
 _EFFECT_IN, _VERDICT_IN = _PLOT_IN + 0.08, _PLOT_IN + 1.4  # from where the axes begin
 _NAME_CHARACTERS = 48
@@ -40,42 +41,56 @@ def effects_of_claims(claims: Sequence[ClaimResult]) -> "Figure":
     Returns
     -------
     Figure
-        A row per part, budget and group: its name, the factor with its interval on a logarithmic
-        axis (filled where decided), the margin of what is claimed as a tick with the claimed side
-        shaded, then the numbers, the verdict and the number of independent checkpoints. Parts that
-        the rows do not speak of have their verdict alone.
+        What each part says, then a row per budget and group: the factor with its interval on a
+        logarithmic axis (filled where decided), shaded on the side of the margin that is claimed,
+        the numbers, the verdict and the number of independent checkpoints. Parts that the rows do
+        not speak of have their verdict alone.
     """
     import matplotlib as mpl  # noqa: PLC0415 - drawing alone needs it
     from matplotlib.figure import Figure  # noqa: PLC0415 - likewise
 
     parts = [part for claim in claims for part in claim.parts]
+    places, headings = _layout(parts)
+    n_rows = len(places) + len(headings)
     with mpl.rc_context(SETTINGS):
-        height = _TOP_IN + len(parts) * _ROW_IN + _BOTTOM_IN
+        height = _TOP_IN + n_rows * _ROW_IN + _BOTTOM_IN
         figure = Figure(figsize=(WIDTH_IN, height))
         axes = figure.add_axes(
             (
                 _LEFT_IN / WIDTH_IN,
                 _BOTTOM_IN / height,
                 _PLOT_IN / WIDTH_IN,
-                len(parts) * _ROW_IN / height,
+                n_rows * _ROW_IN / height,
             )
         )
         low, high = _limits(parts)
-        axes.set(xscale="log", xlim=(low, high), ylim=(len(parts) - 0.5, -0.5), yticks=[])
+        axes.set(xscale="log", xlim=(low, high), ylim=(n_rows - 0.5, -0.5), yticks=[])
         axes.spines["left"].set_visible(False)
         axes.axvline(1, color=NEUTRAL, linewidth=0.6, zorder=1)
-        for place, part in enumerate(parts):
+        for place, part in zip(places, parts, strict=True):
             _draw_claimed(axes, place, part)
             if not isnan(part.factor):
                 _draw_effect(axes, place, part)
             _write(axes, place, part)
-        _separate(axes, parts)
+        for place, part in headings:
+            _head_part(axes, place, part)
         _head(axes)
         ticks = log_ticks(low, high)
         axes.set_xticks(ticks, tick_labels(ticks))
         axes.set_xticks([], minor=True)
         axes.set_xlabel("effect as a factor (95% interval); shaded: what is claimed", labelpad=2)
     return figure
+
+
+def _layout(parts: Sequence[PartResult]) -> tuple[list[int], list[tuple[int, PartResult]]]:
+    """The row of each part, and the rows of headings with the first of the parts below each."""
+    places: list[int] = []
+    headings: list[tuple[int, PartResult]] = []
+    for i, part in enumerate(parts):
+        if i == 0 or (part.claim, part.part) != (parts[i - 1].claim, parts[i - 1].part):
+            headings.append((len(places) + len(headings), part))
+        places.append(len(places) + len(headings))
+    return places, headings
 
 
 def _limits(parts: Sequence[PartResult]) -> tuple[float, float]:
@@ -125,8 +140,9 @@ def _draw_effect(axes: "Axes", place: int, part: PartResult) -> None:
 
 
 def _write(axes: "Axes", place: int, part: PartResult) -> None:
-    name = "\n".join(textwrap.wrap(name_of(part), _NAME_CHARACTERS))
-    cells = [(-_LEFT_IN + 0.08, name, "left")]
+    budget = "" if part.budget == NOT_COMPARED else part.budget
+    name = ", ".join(filter(None, (budget, part.group))) or "otherwise equal runs"
+    cells = [(-_LEFT_IN + 0.22, "\n".join(textwrap.wrap(name, _NAME_CHARACTERS)), "left")]
     if not isnan(part.factor):
         between = "" if isnan(part.low) else f" ({format_interval(part.low, part.high)})"
         cells.append((_EFFECT_IN, format_number(part.factor, 3) + between, "left"))
@@ -139,7 +155,7 @@ def _write(axes: "Axes", place: int, part: PartResult) -> None:
 
 def _head(axes: "Axes") -> None:
     for x, text, side in (
-        (-_LEFT_IN + 0.08, "claim, budget, group", "left"),
+        (-_LEFT_IN + 0.08, "claim, budget", "left"),
         (_EFFECT_IN, "effect", "left"),
         (_VERDICT_IN, "verdict", "left"),
         (WIDTH_IN - _LEFT_IN - 0.08, "checkpoints", "right"),
@@ -154,22 +170,24 @@ def _cell(axes: "Axes", x_in: float, y: float, text: str, side: str, **style: An
         text,
         transform=axes.get_yaxis_transform(),
         ha=side,
-        va="center",
+        va="center" if "\n" in text else "center_baseline",
         fontsize=6,
         linespacing=1.0,
         **style,
     )
 
 
-def _separate(axes: "Axes", parts: Sequence[PartResult]) -> None:
-    """A thin rule between claims, across the whole figure."""
-    for place in range(1, len(parts)):
-        if parts[place].claim != parts[place - 1].claim:
-            axes.plot(
-                [-_LEFT_IN / _PLOT_IN, (WIDTH_IN - _LEFT_IN) / _PLOT_IN],
-                [place - 0.5, place - 0.5],
-                color="#bbbbbb",
-                linewidth=0.4,
-                transform=axes.get_yaxis_transform(),
-                clip_on=False,
-            )
+def _head_part(axes: "Axes", place: int, part: PartResult) -> None:
+    """Say what a part states, under a thin rule across the whole figure if it begins a claim."""
+    text = f"{part.claim}{part.part}  {part.statement}"
+    beneath = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+    _cell(axes, -_LEFT_IN + 0.08, place, text, "left", weight="bold", bbox=beneath)
+    if part.part == "a" and place:
+        axes.plot(
+            [-_LEFT_IN / _PLOT_IN, (WIDTH_IN - _LEFT_IN) / _PLOT_IN],
+            [place - 0.5, place - 0.5],
+            color="#bbbbbb",
+            linewidth=0.4,
+            transform=axes.get_yaxis_transform(),
+            clip_on=False,
+        )

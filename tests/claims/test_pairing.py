@@ -172,3 +172,12 @@ def test_a_target_nobody_has() -> None:
     frame = rows.frame().assign(status="failed")
     with pytest.raises(ClaimsError, match="no finished stage"):
         assess(frame, rows.errors)
+
+
+def test_tuning_of_pretraining_is_alike_where_both_sides_have_it() -> None:
+    def fill(rows: Rows, seed: int) -> None:
+        for forces, tuning in (("", "each"), ("+forces", None)):
+            before = pretraining(rows, seed, f"dft:b:400{forces}")
+            rows.stage(LN, CC, parent=before, parent_tuning=tuning)
+
+    assert part_of(replicated(3, fill).assess(), "3a").n_pairs == 0

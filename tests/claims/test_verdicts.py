@@ -48,7 +48,7 @@ def test_pretraining_does_nothing() -> None:
     claims = replicated(5, direct_and_fine_tuned(0.0)).assess()
     found = part_of(claims, "1a")
     assert found.verdict == "undecided"
-    assert found.reason == "the interval includes no effect"
+    assert found.reason == "the interval includes 1, no effect"
     assert found.low < 1 < found.high
 
 

@@ -12,7 +12,9 @@ Call = Callable[..., Result]
 
 
 def test_claims_of_two_checkpoints_are_undecided(call: Call, store: Store) -> None:
-    shown = call("claims", "--store", store.path).stdout
+    result = call("claims", "--store", store.path)
+    assert result.stderr == ""
+    shown = result.stdout
     assert shown.count("UNDECIDED") == 8
     assert "too few independent checkpoints (2; 3 needed)" in shown
     assert "error × " in shown
@@ -50,7 +52,7 @@ def test_figure(call: Call, store: Store, tmp_path: Path) -> None:
     shown = call("claims", "--store", store.path, "--out", tmp_path / "claims.pdf")
     assert (tmp_path / "claims.pdf").read_bytes().startswith(b"%PDF")
     assert (tmp_path / "claims.png").exists()
-    assert "claims.pdf" in shown.stderr
+    assert "claims.pdf" in shown.stdout
 
 
 def test_a_stage_without_errors_is_told(call: Call, copied: Store) -> None:
