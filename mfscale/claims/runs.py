@@ -58,14 +58,15 @@ def runs_of(frame: pd.DataFrame, target: str, costs: Mapping[str, float]) -> pd.
     pandas.DataFrame
         One row per stage: ``stage_id``, ``root_id``, ``parent_id``, ``method`` (of the target's
         labels), ``error`` (meV), ``log_error``, ``converged``; ``SETTING``, ``OF_PARENT`` and
-        ``TARGET``; ``CAPS`` and ``PARENT_CAPS``, where patience is in optimiser steps, and ``compute`` (samples
-        seen, ancestors included), NaN where unknown; ``strategy`` (``direct``, ``fine-tuned``,
-        ``multi-headed`` or ``other``), ``trainable``, ``pretraining``; ``pre_method``,
-        ``pre_subset``, ``pre_size``, ``pre_forces`` of pre-training that is one labelled set
-        (``""`` and NaN of any other), ``n_steps`` of pre-training and ``n_before``, its methods;
-        ``others`` (all labelled sets but the target's), ``n_methods`` among them, ``beside`` (those
-        learned in the same step), ``mixes_target`` (whether the target's method is among them);
-        ``pre_cost``, and ``cost`` of all labels. Columns of text write ``?`` for what is unknown.
+        ``TARGET``; ``CAPS`` and ``PARENT_CAPS``, where patience is in optimiser steps, and
+        ``compute`` (samples seen, ancestors included), NaN where unknown; ``strategy`` (``direct``,
+        ``fine-tuned``, ``multi-headed`` or ``other``), ``trainable``, ``pretraining``;
+        ``pre_method``, ``pre_subset``, ``pre_size``, ``pre_forces`` of pre-training that is one
+        labelled set (``""`` and NaN of any other), ``n_steps`` of pre-training and ``n_before``,
+        its methods; ``others`` (all labelled sets but the target's), ``n_methods`` among them,
+        ``beside`` (those learned in the same step), ``mixes_target`` (whether the target's method
+        is among them); ``pre_cost``, and ``cost`` of all labels. Columns of text write ``?`` for
+        what is unknown.
 
     Raises
     ------
