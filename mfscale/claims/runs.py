@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from mfscale.claims.errors import ClaimsError
-from mfscale.claims.labels import cost_of, steps_of, text_of
+from mfscale.claims.labels import LabelledSet, cost_of, steps_of, text_of
 
 SEEDS = ("seed", "data_seed")
 VARIANT = (
@@ -36,7 +36,6 @@ _UNLESS_TOLD = {
     "fidelity": "readout",
     "parent_fidelity": "readout",
     "tuning": "",
-    "parent_tuning": "",
     "trainable": "all",
 }
 
@@ -96,19 +95,20 @@ def runs_of(frame: pd.DataFrame, target: str, costs: Mapping[str, float]) -> pd.
     runs["converged"] = _converged(rows)
     runs["trainable"] = _text(rows, "trainable")
     for name in SETTING:
-        runs[name] = _differing(rows) if name == "minus" else _text(rows, name)
+        runs[name] = _differing(rows, frame) if name == "minus" else _text(rows, name)
     runs["fidelity"] += "/" + _text(rows, "parent_fidelity")
-    runs["parent_tuning"] = _text(rows, "parent_tuning")
+    runs["parent_tuning"] = _of_parent(rows, frame, "tuning")
     runs["target_subset"] = _text(rows, f"{target}_subset")
     runs["target_size"] = rows[f"{target}_size"].astype(int)
     runs["target_forces"] = _text(rows, f"{target}_forces")
     runs = runs.join(_budget(rows, frame))
     learned = [
-        _learned(str(labels), str(pretraining), str(beside), target, costs)
-        for labels, pretraining, beside in zip(
+        _learned(str(labels), str(pretraining), str(beside), str(minus), target, costs)
+        for labels, pretraining, beside, minus in zip(
             _text(rows, "labels"),
-            _column(rows, "pretraining").fillna("none"),
-            _column(rows, f"{target}_beside").fillna("none"),
+            _filled(rows, "pretraining", "none"),
+            _filled(rows, f"{target}_beside", "none"),
+            _filled(rows, f"{target}_minus", ""),
             strict=True,
         )
     ]
@@ -116,13 +116,19 @@ def runs_of(frame: pd.DataFrame, target: str, costs: Mapping[str, float]) -> pd.
 
 
 def _learned(
-    labels: str, pretraining: str, beside: str, target: str, costs: Mapping[str, float]
+    labels: str,
+    pretraining: str,
+    beside: str,
+    minus: str,
+    target: str,
+    costs: Mapping[str, float],
 ) -> dict[str, Any]:
     """What a stage learned from, and what sort of strategy that makes it."""
     steps, next_to = steps_of(pretraining), [s for step in steps_of(beside) for s in step]
     here = [s for step in steps_of(labels) for s in step] if labels != _UNKNOWN else []
     own = [s for s in here if s not in next_to]
-    method = own[0].method if own else target
+    told_as = own[0].method if own else target
+    method = told_as.removesuffix(f"-{minus}") if minus else told_as
     before = [s for step in steps for s in step]
     others = [*before, *next_to]
     strategy = "other"
@@ -176,13 +182,33 @@ def _converged(rows: pd.DataFrame) -> pd.Series:
     return own & parents
 
 
-def _differing(rows: pd.DataFrame) -> pd.Series:
-    """Which heads, of the stage and of its parent, learn the difference to another method."""
+def _differing(rows: pd.DataFrame, frame: pd.DataFrame) -> pd.Series:
+    """Which labels, of the stage, its parent or older ancestors, are differences to a method.
+
+    The labels of a head with minus are told as ``method-minus``, by which those of ancestors beyond
+    the parent are recognised.
+    """
     found = pd.Series("", index=rows.index)
-    for column in sorted(c for c in map(str, rows.columns) if c.endswith("_minus")):
+    columns = sorted(c for c in map(str, frame.columns) if c.endswith("_minus"))
+    subtracted = {str(m) for c in columns for m in frame[c].dropna().unique() if m}
+    for column in columns:
         told = rows[column].notna() & rows[column].ne("").fillna(value=False)
         found = found.where(~told, found + f"{column}:" + rows[column].astype(str) + " ")
-    return found
+    older = [
+        text_of(s for step in steps_of(str(text)) for s in step if _is_difference(s, subtracted))
+        for text in _filled(rows, "pretraining", "none")
+    ]
+    return found + pd.Series(older, index=rows.index, dtype=object)
+
+
+def _is_difference(labels: LabelledSet, subtracted: set[str]) -> bool:
+    return any(labels.method.endswith(f"-{method}") for method in subtracted)
+
+
+def _of_parent(rows: pd.DataFrame, frame: pd.DataFrame, name: str) -> pd.Series:
+    """A column of the parent, as text; of a root, or of a parent not in `frame`, unknown."""
+    told = dict(zip(frame["stage_id"], _text(frame, name), strict=True))
+    return _column(rows, "parent_id").map(told).fillna(_UNKNOWN).astype(str)
 
 
 def _column(rows: pd.DataFrame, name: str) -> pd.Series:
@@ -192,9 +218,12 @@ def _column(rows: pd.DataFrame, name: str) -> pd.Series:
 
 
 def _text(rows: pd.DataFrame, name: str) -> pd.Series:
+    return _filled(rows, name, _UNLESS_TOLD.get(name, _UNKNOWN))
+
+
+def _filled(rows: pd.DataFrame, name: str, default: str) -> pd.Series:
     values = _column(rows, name)
-    missing = values.isna().to_numpy()
-    return values.astype(str).mask(missing, _UNLESS_TOLD.get(name, _UNKNOWN))
+    return values.astype(str).mask(values.isna().to_numpy(), default)
 
 
 def _number(rows: pd.DataFrame, name: str) -> pd.Series:

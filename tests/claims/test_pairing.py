@@ -177,7 +177,32 @@ def test_a_target_nobody_has() -> None:
 def test_tuning_of_pretraining_is_alike_where_both_sides_have_it() -> None:
     def fill(rows: Rows, seed: int) -> None:
         for forces, tuning in (("", "each"), ("+forces", None)):
-            before = pretraining(rows, seed, f"dft:b:400{forces}")
-            rows.stage(LN, CC, parent=before, parent_tuning=tuning)
+            before = pretraining(rows, seed, f"dft:b:400{forces}", tuning=tuning)
+            rows.stage(LN, CC, parent=before)
 
     assert part_of(replicated(3, fill).assess(), "3a").n_pairs == 0
+
+
+def test_differences_to_a_method_are_compared_with_one_another_alone() -> None:
+    """Labels of Δ-learning are told as ``cc-xtb``, the errors as those of ``cc``."""
+
+    def fill(rows: Rows, seed: int) -> None:
+        delta = {"cc_minus": "xtb", "labels": "cc-xtb:a:50"}
+        rows.stage(LN, CC, seed=seed, **delta)
+        rows.stage(LN, CC, seed=seed)
+        rows.stage(LN - 0.5, CC, parent=pretraining(rows, seed), **delta)
+
+    found = part_of(replicated(3, fill).assess(), "1a")
+    assert found.n_pairs == 3
+    assert not any("structure by structure" in note for note in found.notes)
+
+
+def test_differences_learned_long_ago_are_seen() -> None:
+    def fill(rows: Rows, seed: int) -> None:
+        rows.stage(LN, CC, seed=seed)
+        first = pretraining(rows, seed, labels="dft-xtb:b:400", dft_minus="xtb")
+        first["labels"] = "dft-xtb:b:400"
+        second = rows.stage(4, "dft:b:400", parent=first)
+        rows.stage(LN - 0.5, CC, parent=second)
+
+    assert part_of(replicated(3, fill).assess(), "1a").n_pairs == 0
