@@ -51,7 +51,7 @@ from mfscale.claims.assess import assess
 from mfscale.claims.errors import ClaimsError
 from mfscale.claims.result import ClaimResult, PartResult
 from mfscale.claims.table import CLAIMS, COSTS, Claim, Part
-from mfscale.claims.text import effect, name_of, report, verdict_of
+from mfscale.claims.text import effect, factor_of, name_of, report, verdict_of
 
 __all__ = [
     "CLAIMS",
@@ -63,6 +63,7 @@ __all__ = [
     "PartResult",
     "assess",
     "effect",
+    "factor_of",
     "name_of",
     "report",
     "verdict_of",

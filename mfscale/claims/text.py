@@ -5,8 +5,9 @@ from math import isnan
 
 from mfscale.claims.result import ClaimResult, PartResult
 from mfscale.claims.table import NOT_COMPARED
-from mfscale.scaling import format_interval, format_number, format_percent
+from mfscale.scaling import format_number, format_percent
 
+_MOST_DIGITS = 5
 _QUANTITIES = {
     "ratio": "error × {}",
     "per doubling": "error × {} per doubling of labels",
@@ -28,11 +29,25 @@ def effect(part: PartResult) -> str:
     )
     if isnan(part.factor):
         return basis
-    between = ""
-    if not isnan(part.low):
-        level = "" if part.level == 0.95 else f", {format_percent(part.level)} interval"
-        between = f" ({format_interval(part.low, part.high)}{level})"
-    return f"{_QUANTITIES[part.quantity].format(format_number(part.factor) + between)}, {basis}"
+    level = "" if part.level == 0.95 else f", {format_percent(part.level)} interval"
+    return f"{_QUANTITIES[part.quantity].format(factor_of(part, level))}, {basis}"
+
+
+def factor_of(part: PartResult, level: str = "") -> str:
+    """The factor and its interval: ``0.61 (0.52–0.71)``, with the digits that tell its ends apart.
+
+    `level` is added after the interval.
+    """
+    if isnan(part.low):
+        return format_number(part.factor)
+    for digits in range(2, _MOST_DIGITS + 1):
+        found, low, high = (
+            format_number(v, digits + (v >= 1)) for v in (part.factor, part.low, part.high)
+        )
+        ones = {format_number(1 + 1e-8, digits + 1), format_number(1 - 1e-8, digits)}  # 1.00, 1.0
+        if len({found, low, high, *ones}) == 5:
+            break
+    return f"{found} ({low}–{high}{level})"
 
 
 def name_of(part: PartResult) -> str:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mfscale.claims import ClaimResult, PartResult, name_of
+from mfscale.claims import ClaimResult, PartResult, factor_of, name_of
 from mfscale.claims.table import NOT_COMPARED
 from mfscale.report.style import NEUTRAL, SETTINGS, log_ticks, tick_labels
-from mfscale.scaling import format_interval, format_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -144,8 +143,7 @@ def _write(axes: "Axes", place: int, part: PartResult) -> None:
     name = ", ".join(filter(None, (budget, part.group))) or "otherwise equal runs"
     cells = [(-_LEFT_IN + 0.22, "\n".join(textwrap.wrap(name, _NAME_CHARACTERS)), "left")]
     if not isnan(part.factor):
-        between = "" if isnan(part.low) else f" ({format_interval(part.low, part.high)})"
-        cells.append((_EFFECT_IN, format_number(part.factor, 3) + between, "left"))
+        cells.append((_EFFECT_IN, factor_of(part), "left"))
     cells.append((_VERDICT_IN, part.verdict, "left"))
     cells.append((WIDTH_IN - _LEFT_IN - 0.08, str(part.n_clusters), "right"))
     for x, text, side in cells:

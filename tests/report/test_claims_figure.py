@@ -47,7 +47,7 @@ def claims() -> list[ClaimResult]:
 def test_every_part_is_a_row(claims: list[ClaimResult]) -> None:
     (axes,) = effects_of_claims(claims).axes
     texts = [text.get_text() for text in axes.texts]
-    for word in ("equal caps", "0.600 (0.500–0.700)", "9", "supported", "contradicted"):
+    for word in ("equal caps", "0.60 (0.50–0.70)", "9", "supported", "contradicted"):
         assert word in texts
     assert texts.count("undecided") == 3
     assert "4b  pre-trained on xTB, against on DFT labels of the same cost" in texts
