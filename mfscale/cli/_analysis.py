@@ -12,10 +12,13 @@ if TYPE_CHECKING:
 POWER, LINE = "power", "line"
 AGAINST_LABELS = (POWER, "saturating power")
 """Laws against labels; the others are against the pre-trained error."""
-VARIANTS = ("dataset", "split", "recipe", "architecture", "size", "dtype", "cutoff_a", "trainable")
+VARIANTS = (
+    *("dataset", "split", "recipe", "architecture", "size", "dtype", "cutoff_a", "fidelity"),
+    *("trainable", "parent_trainable"),
+)
 """Columns that, with the settings, part a group wherever they differ within it."""
 _SETTING = ("hp_", "parent_hp_")
-_OF_HEAD = ("_weight", "_sampling_ratio")
+_OF_HEAD = ("_weight", "_sampling_ratio", "_minus", "_inherit")
 
 
 @dataclass(frozen=True)
