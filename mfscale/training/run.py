@@ -88,7 +88,7 @@ def run_stage(
         after, errors = run.evaluate("end")
         if stage.purpose == "science":  # nothing starts from a trial
             run.publish(outcome)
-    baseline = run.labelled.baseline()
+    baseline = run.baseline()
     found = {
         **of_stage(stage),
         **row.of_potential(run.potential, parameters, stage),
@@ -125,6 +125,11 @@ class _Run:
         if self.stage.purpose == "tune":  # which never sees the test structures
             return evaluator.validate(self.potential, self.sets, moment), []
         return evaluator.evaluate(self.potential, self.sets, moment)
+
+    def baseline(self) -> list[Evaluation]:
+        """Errors of element offsets alone, on what this stage is evaluated on."""
+        found = self.labelled.baseline()
+        return [e for e in found if e.subset != "t"] if self.stage.purpose == "tune" else found
 
     def train(
         self, parameters: Sequence[nn.Parameter], checkpoint_every_s: float, hopeless: Hopeless
