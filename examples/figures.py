@@ -1,7 +1,7 @@
 """Draw the figures of docs/findings.md that no command draws, from examples/embedded.
 
-Run ``python examples/figures.py [OUT]``: strategies side by side at matched compute; xTB against DFT
-labels at equal cost, and what tuning brings, over sizes of models.
+Run ``python examples/figures.py [OUT]``: strategies side by side at matched compute; xTB against
+DFT labels at equal cost, and what tuning brings, over sizes of models.
 """
 
 import sys
