@@ -8,8 +8,9 @@ from pydantic_core import PydanticUndefined
 
 from mfscale.cli._catalogue import catalogue
 from mfscale.models import LADDER
-from mfscale.study import Hyperparameters, expand, load_study, parse_study
+from mfscale.study import Hyperparameters, expand, load_study, parse_study, read_choices
 from mfscale.study.schema import STUDY_KEYS, HeadSpec, ModelSpec, StepSpec
+from mfscale.study.tuning import TuneSpec
 
 ROOT = Path(__file__).parents[1]
 STUDY_PAGE = (ROOT / "docs" / "study.md").read_text(encoding="utf-8")
@@ -18,14 +19,14 @@ STUDY_PAGE = (ROOT / "docs" / "study.md").read_text(encoding="utf-8")
 def test_every_key_of_a_study_is_documented_with_its_default() -> None:
     documented = dict(re.findall(r"^\| `([\w.]+)` \|([^|]*)\|", STUDY_PAGE, re.MULTILINE))
     keys = set(STUDY_KEYS) - {"model"} | {f"model.{key}" for key in ModelSpec.model_fields}
-    for spec in (StepSpec, HeadSpec, Hyperparameters):
+    for spec in (StepSpec, HeadSpec, Hyperparameters, TuneSpec):
         keys |= set(spec.model_fields)
         for name, field in spec.model_fields.items():
             if isinstance(field.default, (int, float, str)):
                 shown = documented[name].strip().strip("`")
                 assert type(field.default)(shown) == field.default, name
             else:
-                assert field.default in (None, PydanticUndefined) or name == "training"
+                assert field.default in (None, PydanticUndefined, {}) or name == "training"
     assert documented.keys() == keys
 
 
@@ -37,12 +38,15 @@ def test_every_size_is_documented() -> None:
 def test_studies_in_the_documents_expand(page: str) -> None:
     blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL)
     for block in blocks:
-        assert expand(parse_study(block, source=page), catalogue()).stages
+        graph = expand(parse_study(block, source=page), catalogue())
+        assert graph.stages or graph.waiting
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "sweeps").glob("*.yaml")), ids=lambda p: p.name)
-def test_shipped_studies_expand(path: Path) -> None:
-    assert expand(load_study(path), catalogue()).stages
+def test_shipped_studies_expand_with_the_choices_beside_them(path: Path) -> None:
+    graph = expand(load_study(path), catalogue(), read_choices(path.parent))
+    assert graph.stages
+    assert not graph.waiting
 
 
 def test_links_and_pictures_of_the_documents_exist() -> None:

@@ -13,12 +13,12 @@ POWER, LINE = "power", "line"
 AGAINST_LABELS = (POWER, "saturating power")
 """Laws against labels; the others are against the pre-trained error."""
 VARIANTS = (
-    *("dataset", "split", "recipe", "trainable"),
-    *("architecture", "size", "dtype", "cutoff_a", "fidelity"),
+    *("dataset", "split", "recipe", "architecture", "size", "dtype", "cutoff_a", "fidelity"),
+    *("trainable", "parent_trainable"),
 )
 """Columns that, with the settings, part a group wherever they differ within it."""
 _SETTING = ("hp_", "parent_hp_")
-_OF_HEAD = ("_weight", "_sampling_ratio", "_minus")
+_OF_HEAD = ("_weight", "_sampling_ratio", "_minus", "_inherit")
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def of_store(frame: "pd.DataFrame", law: str, target: str) -> Question:
 
 
 def settings_of(rows: "pd.DataFrame") -> list[str]:
-    """Columns of how the stages and their parents were trained, and to what differences."""
+    """Columns of how the stages and their parents were trained."""
     return [c for c in map(str, rows.columns) if c.startswith(_SETTING) or c.endswith(_OF_HEAD)]
 
 

@@ -17,6 +17,7 @@ WIDE = 40
 """Columns beyond which no table can be read, and tab-separated text serves better."""
 USUAL = (
     "stage_id",
+    "used_by",
     "status",
     "pretraining",
     "labels",
@@ -114,13 +115,15 @@ def sql(
 
 
 def study_rows(store: "Store", study: Path | None) -> "pd.DataFrame":
-    """The rows of a store, or only those of a study's stages."""
+    """The rows of a store, or only those of a study's stages, with the places that use them."""
     from mfscale.cli.study import expand_file
     from mfscale.results import in_natural_order
 
     frame = store.frame()
     if study is not None:
-        frame = frame[frame["stage_id"].isin(expand_file(study, store.path).stages)]
+        uses = expand_file(study, store.path).uses
+        frame = frame[frame["stage_id"].isin(uses)].copy()
+        frame["used_by"] = [", ".join(uses[stage]) for stage in frame["stage_id"]]
     return in_natural_order(frame, ["step", "pretraining", "labels", "seed"])
 
 

@@ -22,6 +22,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from mfscale.orchestration.cluster import OrchestrationError
 from mfscale.study import Choice, Range, Stage, Tuning
 
 FIRST = 4
@@ -48,13 +49,19 @@ class Trials:
         self.tuning = tuning
         self._space = {name: _distribution(v) for name, v in tuning.space.items()}
         folder.mkdir(parents=True, exist_ok=True)
-        self._study = optuna.create_study(
-            study_name=tuning.key, storage=_storage(folder, tuning.key), load_if_exists=True
-        )
-        untuned = tuning.untuned
-        if all(_within(d, untuned[name]) for name, d in self._space.items()):
-            self._study.enqueue_trial(untuned, skip_if_exists=True)
-        interrupted = [t for t in self._study.trials if t.state == TrialState.RUNNING]
+        try:
+            self._study = optuna.create_study(
+                study_name=tuning.key, storage=_storage(folder, tuning.key), load_if_exists=True
+            )
+            untuned = tuning.untuned
+            if all(_within(d, untuned[name]) for name, d in self._space.items()):
+                self._study.enqueue_trial(untuned, skip_if_exists=True)
+            interrupted = [t for t in self._study.trials if t.state == TrialState.RUNNING]
+        except (ValueError, LookupError, TypeError, OSError) as error:
+            raise OrchestrationError(
+                f"{folder / tuning.key}.journal cannot be used ({error}); delete it: trials that "
+                "have ended have rows in the store and are not trained again"
+            ) from None
         self._again = deque(trial.number for trial in interrupted)
         self._running: dict[str, list[int]] = {}
         self._ended: dict[str, tuple[float | None, bool]] = {}
@@ -67,8 +74,8 @@ class Trials:
     @property
     def left(self) -> int:
         """Trials that have not ended."""
-        ended = sum(trial.state.is_finished() for trial in self._study.trials)
-        return max(0, self.tuning.trials - ended)
+        first = self._study.trials[: self.tuning.trials]
+        return self.tuning.trials - sum(trial.state.is_finished() for trial in first)
 
     def ask(self) -> tuple[Stage, int] | None:
         """The next trial's stage and number; None if all have been handed out.
@@ -140,12 +147,12 @@ class Trials:
                 attached._suggest(name, distribution)  # noqa: SLF001 - any kind, as `ask` does
 
     def _tell(self, number: int, error: float | None, pruned: bool) -> None:
-        if pruned:
-            self._study.tell(number, state=TrialState.PRUNED)
-        elif error is None:
-            self._study.tell(number, state=TrialState.FAIL)
-        else:
-            self._study.tell(number, error)
+        state = None
+        if error is None or pruned:
+            state = TrialState.PRUNED if pruned else TrialState.FAIL
+        value = error if state is None else None
+        # Another run on the store may have told the same already.
+        self._study.tell(number, value, state=state, skip_if_finished=True)
 
 
 def objective(row: Mapping[str, Any]) -> float | None:

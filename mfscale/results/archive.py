@@ -15,6 +15,8 @@ from mfscale.results.marker import MARKER, marker
 from mfscale.results.schema import ARCHIVE_ERRORS_SCHEMA
 from mfscale.results.store import ARCHIVED_ERRORS, RESULTS, Store
 
+CHOICES = "choices"
+"""Folder with what tunings chose: a study that froze a choice is known by it."""
 _ROWS_AT_ONCE = 2**20
 _LEVEL = 19
 """Of zstd: an archive is written once and shipped often."""
@@ -49,7 +51,8 @@ def write_archive(
 ) -> Archive:
     """Write a new store, only to be read, with the rows and test errors of another.
 
-    Curves, logs and models stay behind, and errors of a head against other methods than its own.
+    Curves, logs and models stay behind, and errors of a head against other methods than its own;
+    choices of tunings come along.
     Errors are stored in single precision: seven digits of each. The marker of the store is written
     last, so that half an archive is none.
 
@@ -80,6 +83,7 @@ def write_archive(
     written = {
         RESULTS: parquet.encode(table, compressed=True),
         ARCHIVED_ERRORS: contents,
+        **{f"{CHOICES}/{p.name}": p.read_bytes() for p in (source.path / CHOICES).glob("*.json")},
         MARKER: marker(archive=True),
     }
     try:

@@ -120,17 +120,16 @@ class _Run:
             parent.network.to(device)
             self.potential = child_potential(stage, self.sets, self.labelled.evaluator, parent)
 
-    def baseline(self) -> list[Evaluation]:
-        found = self.labelled.baseline()
-        if self.stage.purpose == "tune":  # as in `evaluate`
-            found = [e for e in found if e.subset != "t"]
-        return found
-
     def evaluate(self, moment: Moment) -> tuple[list[Evaluation], list[StructureError]]:
         evaluator = self.labelled.evaluator
         if self.stage.purpose == "tune":  # which never sees the test structures
             return evaluator.validate(self.potential, self.sets, moment), []
         return evaluator.evaluate(self.potential, self.sets, moment)
+
+    def baseline(self) -> list[Evaluation]:
+        """Errors of element offsets alone, on what this stage is evaluated on."""
+        found = self.labelled.baseline()
+        return [e for e in found if e.subset != "t"] if self.stage.purpose == "tune" else found
 
     def train(
         self, parameters: Sequence[nn.Parameter], checkpoint_every_s: float, hopeless: Hopeless

@@ -49,7 +49,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, study_file: Path) -> Store:
 
     torch.set_num_threads(1)
     filled = Store(tmp_path_factory.mktemp("cli") / "store", create=True)
-    stages = list(expand_file(study_file, study_file.parent / "store").stages.values())
+    stages = list(expand_file(study_file, study_file.parent).stages.values())
     for stage in stages[:-1]:
         result = run_stage(stage, checkpoint_dir=filled.checkpoint_dir)
         curve = pa.Table.from_pylist([asdict(point) for point in result.curve], CURVE_SCHEMA)
@@ -73,7 +73,7 @@ def stages(study_file: Path) -> list[Stage]:
     """The stages of the small study; the store lacks the last."""
     from mfscale.cli.study import expand_file
 
-    return list(expand_file(study_file, study_file.parent / "store").stages.values())
+    return list(expand_file(study_file, study_file.parent).stages.values())
 
 
 def model_of(store: Store, stage: Stage) -> Path:

@@ -82,7 +82,7 @@ def test_a_model_that_does_not_fit_is_refused(
 ) -> None:
     study = tmp_path / "other.yaml"
     study.write_text(STUDY.replace(*change))
-    wanted = next(iter(expand_file(study, tmp_path / "store").stages))
+    wanted = next(iter(expand_file(study, tmp_path).stages))
     given = ["adopt", study, wanted, "--from", model_of(store, stages[0])]
     answered = mfscale_here(*given, "--store", tmp_path / "new")
     assert_one_message(answered, model_of(store, stages[0]), wanted, *words)

@@ -67,7 +67,7 @@ def test_failures_of_one_cause_are_one_line_with_what_they_block(
     shutil.copytree(open_dataset("chno3").path, tmp_path / "mine")
     study = tmp_path / "study.yaml"
     study.write_text(STUDY.replace("chno3", str(tmp_path / "mine")))
-    planned = expand_file(study, tmp_path / "store").stages.values()
+    planned = expand_file(study, tmp_path).stages.values()
     store = Store(tmp_path / "store", create=True)
     roots = [stage for stage in planned if stage.parent_id is None]
     for stage in roots:

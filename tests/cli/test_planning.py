@@ -40,20 +40,24 @@ def test_shipped_studies_of_ani1ccx_are_planned(call: Call, path: Path, tmp_path
     assert plan["gpu_hours"] * 3600 / 4 <= plan["estimate_s"] * (1 + 1e-9)
     assert "assumed, not measured" in plan["estimate_basis"]
     assert f"| {plan['stages']} | {plan['gpu_hours']:.0f} |" in PAGE_ROWS[path.stem]
-    parents = {stage["parent_id"] for stage in plan["details"]} - {None}
-    assert parents <= {stage["stage_id"] for stage in plan["details"]}
+    trials = sum(choice["trials"] for choice in plan["choices_to_make"])
+    assert f"| {trials} |" in PAGE_ROWS[path.stem]
+    assert plan["waiting_for_choices"] == plan["stages"]
 
 
-def test_studies_of_ani1ccx_share_their_pretraining() -> None:
-    graphs = {path.stem: expand_file(path) for path in SWEEPS}
-    assert len(graphs) == 7
+def test_studies_of_ani1ccx_share_their_pretraining(tmp_path: Path) -> None:
+    """All stages wait for choices, and are compared as they would be untuned."""
+    graphs = {path.stem: expand_file(path, tmp_path) for path in SWEEPS}
+    assert len(graphs) == 8
+    ids = {name: {stage.id for stage in graph.waiting} for name, graph in graphs.items()}
     for name, graph in graphs.items():
-        shared = [c for c in graph.children().values() if len(c) > 1]
+        parents = [stage.parent_id for stage in graph.waiting if stage.parent_id]
         # Fixed-cost mixes pair every pre-training with one fine-tuning.
-        assert bool(shared) == (name != "replacement")
-        assert {stage.seed for stage in graph.stages.values()} == {0, 1, 2}
+        assert (len(parents) > len(set(parents))) == (name != "replacement")
+        assert ids[name].issuperset(parents)
+        assert {stage.seed for stage in graph.waiting} == {0, 1, 2}
     for other in ("fig4", "fig5", "forces", "frozen", "multihead", "replacement"):
-        assert graphs["fig3"].stages.keys() & graphs[other].stages.keys(), other
+        assert ids["fig3"] & ids[other], other
 
 
 def test_gpu_hours_are_stated_with_their_basis(call: Call, study: Path, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_a_failure_is_retried_and_later_its_lost_model_trained_again(
     """A file where a stage's folder belongs fails that stage."""
     file = tmp_path / "study.yaml"
     file.write_text(STUDY.replace("SIZES", "8"))
-    small, large, root, child = expand_file(file, tmp_path / "store").stages.values()
+    small, large, root, child = expand_file(file, tmp_path).stages.values()
     store = Store(tmp_path / "store", create=True)
     in_store = ("--store", store.path)
     assert run_one(large, store)["status"] == "finished"

@@ -21,6 +21,7 @@ from mfscale.study import Stage
 from mfscale.training import POTENTIAL, StageResult, TrainingError, load_potential
 from mfscale.training.checkpoint import save_potential
 from mfscale.training.evaluation import Evaluator
+from mfscale.training.header import FORMAT
 
 CC = {"heads": {"cc": {"subset": "a", "size": 16, "validation": 8}}}
 Change = Callable[[dict[str, Any], dict[str, torch.Tensor]], object]
@@ -119,7 +120,7 @@ def test_a_potential_of_the_first_format_is_read(saved: Path) -> None:
 
 
 CHANGES: dict[str, tuple[Change, str]] = {
-    "newer": (lambda h, _: h.update(format=3), r"newer mfscale \(format 3.*upgrade"),
+    "newer": (lambda h, _: h.update(format=FORMAT + 1), rf"newer mfscale \(format {FORMAT + 1}.*upgrade"),
     "odd format": (lambda h, _: h.update(format="2"), "names no format"),
     "progress": (lambda h, _: h.update(kind="progress"), "holds no potential"),
     "no heads": (lambda h, _: h.pop("heads"), "not a potential this version can use"),
