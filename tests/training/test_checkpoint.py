@@ -120,7 +120,10 @@ def test_a_potential_of_the_first_format_is_read(saved: Path) -> None:
 
 
 CHANGES: dict[str, tuple[Change, str]] = {
-    "newer": (lambda h, _: h.update(format=FORMAT + 1), rf"newer mfscale \(format {FORMAT + 1}.*upgrade"),
+    "newer": (
+        lambda h, _: h.update(format=FORMAT + 1),
+        rf"newer mfscale \(format {FORMAT + 1}.*upgrade",
+    ),
     "odd format": (lambda h, _: h.update(format="2"), "names no format"),
     "progress": (lambda h, _: h.update(kind="progress"), "holds no potential"),
     "no heads": (lambda h, _: h.pop("heads"), "not a potential this version can use"),
