@@ -78,7 +78,7 @@ TRAINABLE: Mapping[str, Part] = {
     "freeze_blocks": Part(
         "the readout and the later interaction blocks; embeddings and the first blocks stay frozen",
         _later_blocks,
-        number="frozen blocks",
+        number="number of frozen blocks",
         most=lambda size: size.n_blocks - 1,
     ),
     "lora": Part(

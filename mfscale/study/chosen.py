@@ -224,4 +224,5 @@ def _in_words(stage: Stage) -> str:
     )
     part = "" if stage.trainable == "all" else f" ({stage.trainable})"
     kind = "" if stage.model.fidelity == "readout" else " with fidelity embedding"
-    return f"{heads}{part}, {stage.model.architecture} {stage.model.size}{kind}"
+    model = f"{stage.model.architecture} {stage.model.size}{kind}"
+    return f"{heads}{part}, {model}, on {stage.dataset}"

@@ -58,7 +58,7 @@ class TuneSpec(_Spec):
     name: str | None = Field(default=None, description="of the tuning; unset: the study's")
     space: dict[str, Choosable] = {}
     trials: int = Field(default=12, ge=2, le=1000, description="for each choice, the same for all")
-    strategies: list[str] | None = Field(default=None, description="unset: all")
+    strategies: list[str] | None = Field(default=None, min_length=1, description="unset: all")
     freeze: str | None = Field(default=None, description="take the choices of this tuning")
 
 
@@ -73,7 +73,8 @@ class Choice:
     search
         Of its space and number of trials alone.
     signature
-        What kind of step it is for: model, heads, trainable part, and those of the steps before.
+        What kind of step it is for: dataset by its name, split, model, heads, trainable part, and
+        those of the steps before.
     where
         The same in words, with the first place in the study that asked for it.
     values
@@ -205,6 +206,8 @@ def signature(stage: Stage, parent: str | None) -> str:
     return _hash(
         {
             "parent": parent,
+            "dataset": stage.dataset,
+            "split": stage.split,
             "model": stage.model.model_dump(exclude={"size"}),
             "heads": {n: {k: getattr(h, k) for k in of_head} for n, h in stage.heads.items()},
             "kept": list(stage.kept),

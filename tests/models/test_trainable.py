@@ -163,7 +163,7 @@ def test_the_last_block_cannot_be_frozen(make_model: MakeModel) -> None:
     ["", "most", "all:1", "readout:2", "lora", "lora:", "lora:0", "lora:04", "lora:-1", "lora:2 "],
 )
 def test_a_text_must_name_a_part(trainable: str) -> None:
-    known = "all, readout, freeze_blocks:<frozen blocks>, lora:<rank>"
+    known = "all, readout, freeze_blocks:<number of frozen blocks>, lora:<rank>"
     with pytest.raises(ModelError, match=f"trainable is '{trainable}'; give one of: {known}"):
         read_part(trainable)
 

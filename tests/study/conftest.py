@@ -74,7 +74,12 @@ def catalogue() -> Catalogue:
             },
             "mace": {"tiny": ModelEntry(small, 1200, {"freeze_blocks": 1, "lora": 0})},
         },
-        trainable={"all": None, "readout": None, "freeze_blocks": "frozen blocks", "lora": "rank"},
+        trainable={
+            "all": None,
+            "readout": None,
+            "freeze_blocks": "number of frozen blocks",
+            "lora": "rank",
+        },
     )
 
 
