@@ -75,8 +75,8 @@ class Chooser:
         self._offers = offers
         self._known = choices
         self._name = (tune.freeze or tune.name or study) if tune else study
-        self._untuned: dict[int, tuple[Stage, ...]] = {}
-        self._signatures: dict[int, tuple[str, ...]] = {}
+        self._untuned: dict[Chain, tuple[Stage, ...]] = {}
+        self._signatures: dict[Chain, tuple[str, ...]] = {}
         self._representative: dict[str, _Place] = {}
         self._values: dict[str, Mapping[str, Plain] | None] = {}
         self._tunings: dict[str, Tuning] = {}
@@ -110,12 +110,12 @@ class Chooser:
 
     def untuned(self, chain: Chain) -> tuple[Stage, ...]:
         """All stages of a chain as they are without tuning."""
-        if id(chain) not in self._untuned:
+        if chain not in self._untuned:
             stages: list[Stage] = []
             for index in range(len(chain.spec.steps)):
                 stages.append(self._stage(_Place(chain, index), stages[-1] if stages else None))
-            self._untuned[id(chain)] = tuple(stages)
-        return self._untuned[id(chain)]
+            self._untuned[chain] = tuple(stages)
+        return self._untuned[chain]
 
     def _is_tuned(self, chain: Chain) -> bool:
         chosen = self._tune.strategies if self._tune else []
@@ -133,7 +133,7 @@ class Chooser:
             for index, stage in enumerate(self.untuned(chain)):
                 signatures.append(signature(stage, signatures[-1] if signatures else None))
                 places.setdefault(signatures[-1], []).append(_Place(chain, index))
-            self._signatures[id(chain)] = tuple(signatures)
+            self._signatures[chain] = tuple(signatures)
         for name, candidates in places.items():
             first = min((p.chain.spec.seed, p.chain.spec.data_seed) for p in candidates)
             alike = [p for p in candidates if (p.chain.spec.seed, p.chain.spec.data_seed) == first]
@@ -148,7 +148,7 @@ class Chooser:
     def _resolved(self, chain: Chain, n_steps: int) -> tuple[Stage, ...]:
         stages: list[Stage] = []
         for index in range(n_steps):
-            values = self._chosen(self._signatures[id(chain)][index])
+            values = self._chosen(self._signatures[chain][index])
             if values is None:
                 break
             stage = self._stage(_Place(chain, index), stages[-1] if stages else None)
