@@ -225,7 +225,7 @@ def _related(
     if points.empty:
         return [replace(blank, reason=lacking_points(len(relation.points), part))]
     pooled = part.quantity == "bend" and blank.claim == 2
-    groups = {"": points} if pooled else {str(g): p for g, p in points.groupby("group")}
+    groups = {"": points} if pooled else {str(g): p for g, p in points.groupby("group", sort=False)}
     return [
         _line(replace(blank, group=g), relation, in_group.reset_index(drop=True), evidence)
         for g, in_group in groups.items()

@@ -58,7 +58,8 @@ def fine_tuned_and_pretrained(runs: pd.DataFrame, frame: pd.DataFrame) -> Relati
     points["x_stage"] = chosen["parent_id"].to_numpy()
     points["x_head"] = heads if kind == "test" else None
     points["group"] = points["target_size"].astype(str) + " target labels"
-    points = points[np.isfinite(points["x"])].reset_index(drop=True)
+    points = points[np.isfinite(points["x"])]
+    points = points.sort_values("target_size", kind="stable", ignore_index=True)
     notes = (f"pre-trained error: the {kind} error on its own method's labels", *_span(points))
     return Relation(points, notes if len(points) else ())
 

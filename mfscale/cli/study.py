@@ -71,7 +71,7 @@ def status(
         return
     what = f"{study} in {store}" if study else str(store)
     counted = ", ".join(f"{n} {name}" for name, n in sorted(counts.items())) or "nothing yet"
-    console.print(f"{what}: {len(found)} stages: {counted}")
+    console.print(f"{what}: {len(found)} stages: {counted}", soft_wrap=True)
 
 
 def expand_file(path: Path, store: Path) -> "StudyGraph":
