@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mfscale.study.catalogue import Plain
 from mfscale.study.stage import RECIPE, Stage, acting
 
-_OF_LABELS = ("method", "subset", "size", "n_validation")
+_OF_LABELS = ("method", "minus", "subset", "size", "n_validation")
 _OF_HEAD = ("forces", "weight", "sampling_ratio", "inherit")
 _WHERE_FROM = ("dataset", "split", "data_seed")
 _WORDS = {"n_validation": "validation"}
@@ -62,7 +62,8 @@ def describe(
     fields |= {name: getattr(stage, name) for name in ("step", *_WHERE_FROM)}
     model = stage.model
     fields |= {f"model.{n}": getattr(model, n) for n in ("architecture", "size", "dtype")}
-    fields |= {"model.cutoff_a": model.cutoff_a, "seed": stage.seed}
+    fields |= {"model.cutoff_a": model.cutoff_a, "model.fidelity": model.fidelity}
+    fields |= {"seed": stage.seed}
     labels: dict[str, str] = {}
     for member in (stage, *ancestors):
         suffix = "" if member is stage else f" in step {member.step}"

@@ -26,18 +26,19 @@ GraphOf = Callable[[str], StudyGraph]
 STUDY = """
 seed: {seed}
 data_seed: {data_seed}
-model: {{architecture: nequip, size: {model}}}
+model: {{architecture: nequip, size: {model}, fidelity: {fidelity}}}
 training: {{learning_rate: {rate}, force_weight: {force_weight}, batch_size: {batch}}}
 strategies:
   finetune:
     - heads: {{dft: {{subset: b, size: {dft}, validation: 8, forces: {forces}}}}}
-    - heads: {{cc: {{subset: a, size: {cc}, validation: 8, weight: {weight}}}}}
+    - heads: {{cc: {{subset: a, size: {cc}, validation: 8, weight: {weight}, {more}}}}}
       trainable: {trainable}
 """
 BASE: dict[str, Any] = {
     "seed": 0,
     "data_seed": 0,
     "model": "tiny",
+    "fidelity": "readout",
     "rate": 0.01,
     "force_weight": 1.0,
     "batch": 16,
@@ -45,6 +46,7 @@ BASE: dict[str, Any] = {
     "forces": "true",
     "cc": 50,
     "weight": 1.0,
+    "more": "inherit: fresh",
     "trainable": "all",
 }
 
@@ -70,6 +72,10 @@ def told(graph_of: GraphOf, step: int, **changes: object) -> list[str]:
         (1, {"dft": 200}, ["size of dft in step 0: 200, not 100"]),
         (0, {"dft": 200}, ["size of dft: 200, not 100"]),
         (1, {"trainable": "readout"}, ["trainable: readout, not all"]),
+        (1, {"trainable": "{lora: 4}"}, ["trainable: lora:4, not all"]),
+        (1, {"more": "inherit: fresh, minus: dft"}, ["minus of cc: dft, not none"]),
+        (0, {"fidelity": "embedding", "more": "inherit: dft"},
+         ["model.fidelity: embedding, not readout"]),
         (1, {"weight": 2.0}, ["weight of cc: 2.0, not 1.0"]),
         (1, {"seed": 1}, ["seed: 1, not 0"]),
         (1, {"data_seed": 1}, ["data_seed: 1, not 0"]),
