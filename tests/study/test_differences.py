@@ -31,7 +31,7 @@ training: {{learning_rate: {rate}, force_weight: {force_weight}, batch_size: {ba
 strategies:
   finetune:
     - heads: {{dft: {{subset: b, size: {dft}, validation: 8, forces: {forces}}}}}
-    - heads: {{cc: {{subset: a, size: {cc}, validation: 8, weight: {weight}, {more}}}}}
+    - heads: {{cc: {{subset: a, size: {cc}, validation: 8, weight: {weight}}}}}
       trainable: {trainable}
 """
 BASE: dict[str, Any] = {
@@ -46,7 +46,6 @@ BASE: dict[str, Any] = {
     "forces": "true",
     "cc": 50,
     "weight": 1.0,
-    "more": "inherit: fresh",
     "trainable": "all",
 }
 
@@ -73,9 +72,7 @@ def told(graph_of: GraphOf, step: int, **changes: object) -> list[str]:
         (0, {"dft": 200}, ["size of dft: 200, not 100"]),
         (1, {"trainable": "readout"}, ["trainable: readout, not all"]),
         (1, {"trainable": "{lora: 4}"}, ["trainable: lora:4, not all"]),
-        (1, {"more": "inherit: fresh, minus: dft"}, ["minus of cc: dft, not none"]),
-        (0, {"fidelity": "embedding", "more": "inherit: dft"},
-         ["model.fidelity: embedding, not readout"]),
+        (0, {"fidelity": "embedding"}, ["model.fidelity: embedding, not readout"]),
         (1, {"weight": 2.0}, ["weight of cc: 2.0, not 1.0"]),
         (1, {"seed": 1}, ["seed: 1, not 0"]),
         (1, {"data_seed": 1}, ["data_seed: 1, not 0"]),
@@ -89,6 +86,15 @@ def test_what_differs_is_said_in_the_words_of_a_study(
     graph_of: GraphOf, step: int, changes: dict[str, object], words: list[str]
 ) -> None:
     assert told(graph_of, step, **changes) == words
+
+
+def test_a_difference_is_other_labels_than_totals(graph_of: GraphOf) -> None:
+    text = "strategies: {{s: [{{heads: {{cc: {{subset: a, size: 20, validation: 8{}}}}}}}]}}"
+    mine, theirs = (
+        next(iter(described(graph.stages.values(), graph.stages, {}).values()))
+        for graph in (graph_of(text.format(", minus: dft")), graph_of(text.format("")))
+    )
+    assert [str(d) for d in differences(mine, theirs)] == ["minus of cc: dft, not none"]
 
 
 def test_labels_that_changed_under_the_same_name_are_named(
