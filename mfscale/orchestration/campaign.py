@@ -99,6 +99,7 @@ class Campaign:
         self._attempts: dict[str, int] = {}
         self._first_start: float | None = None
         self._statuses = store.statuses()
+        self._ahead_s: list[float] = []
         self._left: set[str] = set()
         self._again: set[str] = set()
         self.schedule = Schedule({}, weight=lambda stage_id: self._seconds[stage_id])
@@ -174,6 +175,8 @@ class Campaign:
         new = {s: stage for s, stage in graph.stages.items() if s not in self._seconds}
         self.graph = graph
         self._seconds |= {s: self._estimate.seconds(stage) for s, stage in new.items()}
+        later = [t.trial(t.untuned) for t in graph.later for _ in range(t.trials)]
+        self._ahead_s = [self._estimate.seconds(s) for s in (*graph.waiting, *later)]
         statuses = self._statuses
         gone = without_model(graph, statuses, self.store)
         left = {s.id for s in missing(graph, statuses, gone)} & new.keys()
@@ -230,21 +233,15 @@ class Campaign:
         """Stages of the study and trials of this run, those that wait for a choice included."""
         tunings = self.tunings
         trials = tunings.started + tunings.left - tunings.running + tunings.given_up
-        ahead = len(self.graph.waiting) + len(self._later_trials()) if self.unfinished else 0
+        ahead = len(self._ahead_s) if self.unfinished else 0
         return len(self.graph.stages) + ahead + trials
-
-    def _later_trials(self) -> list[Stage]:
-        """A stage for each trial of the choices that wait for others."""
-        return [t.trial(t.untuned) for t in self.graph.later for _ in range(t.trials)]
 
     def _tell(self) -> None:
         rate, slower = None, 1.0
         if self._samples and self._first_start is not None:
             rate = self._samples / (time.perf_counter() - self._first_start)
             slower = self._spent_s / self._expected_s
-        seconds = sum(self._seconds[s] for s in self._left)
-        ahead = (*self.graph.waiting, *self._later_trials())
-        seconds += sum(self._estimate.seconds(stage) for stage in ahead)
+        seconds = sum(self._seconds[s] for s in self._left) + sum(self._ahead_s)
         seconds += sum(n * self._estimate.seconds(t.template) for t, n in self.tunings.to_come())
         self.progress = replace(
             self.progress,

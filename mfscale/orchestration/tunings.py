@@ -101,7 +101,7 @@ class Tunings:
             parent = trials.tuning.template.parent_id
             if parent is not None and (why := lost(parent)):
                 reason = f"the stage that its trials start from, {parent}, {why}"
-            elif not trials.left:
+            elif not trials.left and trials.choice() is None:
                 reason = (
                     f"none of its {trials.tuning.trials} trials came to an end (mfscale triage "
                     "says why); give the space smaller rates"
