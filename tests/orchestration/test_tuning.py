@@ -1,6 +1,7 @@
 """A tuned study on a real Ray: every trial once, the best one chosen, a kill, and no way out."""
 
 import math
+import shutil
 import signal
 import subprocess
 import time
@@ -186,6 +187,16 @@ def test_a_second_run_does_nothing(tuned: Store) -> None:
     assert summary.progress.ended == summary.progress.total == 5
     assert tuned.table().equals(before)
     assert choices_of(tuned) == choices
+
+
+def test_choices_that_got_lost_are_made_again_without_training(
+    tuned: Store, tmp_path: Path
+) -> None:
+    store = Store(shutil.copytree(tuned.path, tmp_path / "copy"))
+    shutil.rmtree(store.path / "choices")
+    summary = run_here(TUNED, store)
+    assert (summary.unfinished, summary.progress.finished) == ((), 0)
+    assert choices_of(store) == choices_of(tuned)
 
 
 def test_a_store_with_trials_is_well(tuned: Store) -> None:
