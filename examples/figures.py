@@ -25,7 +25,7 @@ ERROR = "cc_t_energy_mae_mev"
 COSTS = {"dft": 100, "xtb": 1}
 """Of a label, where a CC label costs 1000."""
 NAMES = {"dft": "DFT", "xtb": "xTB"}
-SIZES = ("tiny", "small", "medium")
+SIZES = ("tiny", "small")
 
 
 def rows_of(*studies: str) -> pd.DataFrame:
@@ -72,10 +72,10 @@ def strategies() -> Figure:
 
 def label_costs() -> Figure:
     """CC error with 200 CC labels against the cost of the pre-training labels, by model size."""
-    frame = tuned_at_200(tuned=True)
+    frame = at_200("fig4", tuned=True)
     sets = frame["pretraining"].str.extract(r"^(?P<method>\w+):b:(?P<labels>\d+)\+forces$")
     figure = Figure(figsize=(5.2, 2.3))
-    panels: list[Axes] = list(figure.subplots(1, 3, sharey=True))
+    panels: list[Axes] = list(figure.subplots(1, 2, sharey=True))
     for axes, size in zip(panels, SIZES, strict=True):
         here = frame["size"] == size
         direct = frame.loc[here & (frame["pretraining"] == "none"), ERROR]
@@ -90,7 +90,7 @@ def label_costs() -> Figure:
         axes.set_yticks([100, 150, 200, 300], ["100", "150", "200", "300"])
         axes.set_yticks([], minor=True)
     panels[0].set_ylabel("CC test MAE (meV), 200 CC labels")
-    panels[1].set_xlabel("cost of the pre-training labels, in CC labels")
+    figure.supxlabel("cost of the pre-training labels, in CC labels", fontsize=8)
     panels[0].legend(frameon=False, fontsize=6)
     figure.subplots_adjust(left=0.1, right=0.99, bottom=0.2, top=0.9, wspace=0.08)
     return figure
@@ -103,7 +103,7 @@ def tuned_and_untuned() -> Figure:
     kinds = {"none": "direct", "dft:b:1000+forces": "pre-trained on 1000 DFT labels"}
     colours = ordered_colours(len(kinds))
     for tuned, style in ((True, "-"), (False, ":")):
-        frame = tuned_at_200(tuned=tuned)
+        frame = at_200("sizes", tuned=tuned)
         for (kind, name), colour, marker in zip(kinds.items(), colours, MARKERS, strict=False):
             rows = frame[frame["pretraining"] == kind]
             axes.plot(
@@ -125,9 +125,9 @@ def tuned_and_untuned() -> Figure:
     return figure
 
 
-def tuned_at_200(*, tuned: bool) -> pd.DataFrame:
-    """Fine-tuned and direct rows of fig4 with 200 CC labels."""
-    frame = rows_of("fig4")
+def at_200(study: str, *, tuned: bool) -> pd.DataFrame:
+    """Fine-tuned and direct rows of a study with 200 CC labels."""
+    frame = rows_of(study)
     return frame[(frame["cc_size"] == 200) & (frame["tuning"].notna() == tuned)]
 
 
