@@ -18,18 +18,19 @@ _SINGULAR = 1e10  # a condition number beyond this means: not determined
 
 
 def usable(points: pd.DataFrame) -> pd.DataFrame:
-    """Leave out groups that say nothing of a slope: with one cluster, or one x.
+    """Leave out groups that say nothing of a slope: with one cluster, one x, or one labelled set.
+
+    Where only seeds move x, it moves by noise alone.
 
     Parameters
     ----------
     points
-        Columns ``x`` and ``y`` (logarithms), ``line`` (the group) and ``cluster``.
+        Columns ``x`` and ``y`` (logarithms), ``line`` (the group), ``cluster``, and ``behind_x``,
+        the labels that the model behind x learned.
     """
     by_line = points.groupby("line")
-    several = (by_line["cluster"].transform("nunique") > 1) & (
-        by_line["x"].transform("nunique") > 1
-    )
-    return points[several].reset_index(drop=True)
+    counts = [by_line[column].transform("nunique") for column in ("cluster", "x", "behind_x")]
+    return points[pd.concat(counts, axis=1).min(axis=1) > 1].reset_index(drop=True)
 
 
 def per_halving(points: pd.DataFrame, dx: Vector | None, dy: Vector | None) -> Estimate:

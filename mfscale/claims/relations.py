@@ -56,6 +56,7 @@ def fine_tuned_and_pretrained(runs: pd.DataFrame, frame: pd.DataFrame) -> Relati
     ]
     points = _points(chosen, x, line)
     points["x_stage"] = chosen["parent_id"].to_numpy()
+    points["behind_x"] = points["pre_size"]
     points["x_head"] = heads if kind == "test" else None
     points["group"] = points["target_size"].astype(str) + " target labels"
     points = points[np.isfinite(points["x"])]
@@ -80,6 +81,7 @@ def heads_of_one_model(runs: pd.DataFrame, frame: pd.DataFrame, target: str) -> 
         x = _errors(rows, [f"{head}_t_energy_mae_mev"] * len(rows))
         points = _points(chosen.assign(kinds=kinds), x, [*VARIANT, *TARGET, *CAPS, "kinds"])
         points["x_stage"], points["x_head"] = chosen["stage_id"].to_numpy(), head
+        points["behind_x"] = points["others"]
         points["group"] = f"against the {head} head"
         points["line"] = head + "/" + points["line"].astype(str)
         parts.append(points[np.isfinite(points["x"])])
@@ -92,7 +94,7 @@ def _points(chosen: pd.DataFrame, x: np.ndarray, line: list[str]) -> pd.DataFram
     points["cluster"] = chosen["root_id"]
     points["x"], points["y"] = x, np.log(chosen["error"])
     points["line"] = chosen.groupby(line, dropna=False).ngroup() if line else 0
-    points["group"], points["x_stage"], points["x_head"] = "", None, None
+    points["group"], points["x_stage"], points["x_head"], points["behind_x"] = "", None, None, ""
     return points.reset_index(drop=True)
 
 

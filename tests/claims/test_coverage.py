@@ -118,6 +118,7 @@ def test_slope_covers() -> None:
                 "y": np.tile([0.0, 0.7], 20) + 0.5 * x + luck + rng.normal(0, 0.1, 40),
                 "line": np.tile(["50", "100"], 20),
                 "cluster": np.repeat(roots, 2),
+                "behind_x": np.repeat(roots % 3, 2),
             }
         )
         found = judge(per_halving(usable(points), None, None), "below", 1.0)

@@ -105,6 +105,20 @@ def test_line_of_fine_tuned_against_pretrained(
     assert claims[2].verdicts == {"not compared": expected}
 
 
+def test_no_line_is_drawn_through_seeds_alone() -> None:
+    """Target sizes with one pre-training set each, as mixes of equal cost have, are left out."""
+
+    def fill(rows: Rows, seed: int) -> None:
+        luck = rows.rng.normal(0, 0.3)
+        before = pretraining(rows, seed, "dft:b:500+forces", 4 + luck)
+        before["dft_t_energy_mae_mev"] = float(np.exp(4 + luck))
+        rows.stage(LN - luck, "cc:a:75", parent=before)
+        direct_and_fine_tuned(-0.4)(rows, seed)
+
+    parts = [part for part in replicated(4, fill).assess()[2].parts if part.part == "a"]
+    assert [part.group for part in parts] == ["50 target labels"]
+
+
 def test_validation_errors_stand_in_for_test_errors_of_the_parents() -> None:
     rows = replicated(4, direct_and_fine_tuned(-0.4))
     for row in rows.rows:
