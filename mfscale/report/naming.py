@@ -10,6 +10,7 @@ _METHODS = {"xtb": "xTB", "dft": "DFT", "cc": "CC"}
 _UNITS = {"mev": "meV", "mev_per_atom": "meV/atom", "mev_per_a": "meV/Å"}
 _BESIDE = "_beside"
 _LABELS_COLUMNS = ("pretraining", "pretraining_kind", "labels")
+_SETTING = re.compile(r"(parent_)?hp_.+|parent_.+|.+_(weight|sampling_ratio|inherit|minus)")
 _NAMES = {
     "root_id": "pre-trained checkpoint",
     "pretraining": "pre-training",
@@ -70,10 +71,27 @@ def group_names(column: str, values: Sequence[Scalar]) -> list[str]:
 
 
 def names_of_groups(groups: Sequence[Mapping[str, Scalar]]) -> list[str]:
-    """Groups, given by the same columns, as people say them: the names of their values, joined."""
+    """Groups, given by the same columns, as people say them: the names of their values, joined.
+
+    Settings of the training that no two groups need to be told apart are left out.
+    """
     if not groups[0]:
         return ["all runs"] * len(groups)
-    named = [group_names(column, [group[column] for group in groups]) for column in groups[0]]
+    return _joined(groups, naming_columns(groups))
+
+
+def naming_columns(groups: Sequence[Mapping[str, Scalar]]) -> list[str]:
+    """The columns of groups whose values name them; see `names_of_groups`."""
+    kept = list(groups[0])
+    for column in filter(_SETTING.fullmatch, reversed(list(groups[0]))):
+        fewer = [other for other in kept if other != column]
+        if fewer and len(set(_joined(groups, fewer))) == len(groups):
+            kept = fewer
+    return kept
+
+
+def _joined(groups: Sequence[Mapping[str, Scalar]], columns: Sequence[str]) -> list[str]:
+    named = [group_names(column, [group[column] for group in groups]) for column in columns]
     return [
         ", ".join(filter(None, names)) if is_direct(group) else _indirect(names)
         for group, names in zip(groups, zip(*named, strict=True), strict=True)

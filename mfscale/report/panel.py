@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from mfscale.report.naming import column_label
+from mfscale.report.naming import column_label, naming_columns
 from mfscale.report.selection import WIDEST_BAND, DrawnLaw
 from mfscale.scaling import Parameter, format_interval, format_number, format_percent
 
@@ -52,7 +52,7 @@ def draw_panel(
             zorder=3,
         )
         found = law.fit.parameters[parameter]
-        cells = (_with_interval(found), str(law.fit.n_rows), str(law.fit.n_clusters))
+        cells = (with_interval(found), str(law.fit.n_rows), str(law.fit.n_clusters))
         _draw_row(axes, y, _NAME_IN, _lines(law.name), cells)
         y -= _ROW_IN * len(_lines(law.name))
     y += (_ROW_IN - _NOTE_IN) / 2 - _GAP_IN
@@ -77,7 +77,8 @@ def _draw_row(
     axes.text(_INDEPENDENT_IN, y, independent, weight=weight, ha="right", **_CELL)
 
 
-def _with_interval(found: Parameter) -> str:
+def with_interval(found: Parameter) -> str:
+    """A parameter as the panel shows it: 0.45 (0.41–0.49), or what is not known of it."""
     if isnan(found.estimate):
         return "not determined"
     if isnan(found.low):
@@ -86,7 +87,8 @@ def _with_interval(found: Parameter) -> str:
 
 
 def _title(laws: Sequence[DrawnLaw]) -> list[str]:
-    columns = ", ".join(column_label(column) for column in laws[0].fit.group)
+    named = naming_columns([law.fit.group for law in laws])
+    columns = ", ".join(map(column_label, named))
     return textwrap.wrap(columns, _NAME_CHARACTERS + 2) or [""]
 
 
