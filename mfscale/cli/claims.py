@@ -68,6 +68,7 @@ class ErrorsOf:
         self._failures: list[str] = []
 
     def __call__(self, stage_id: str) -> "pd.DataFrame":
+        """One row per structure, head and method."""
         import pandas as pd
 
         from mfscale.results import StoreError

@@ -27,9 +27,7 @@ def add_to(app: typer.Typer) -> None:
 def report(
     store: StoreOption = DEFAULT_STORE,
     study: StudyOption = None,
-    target: Annotated[
-        str, typer.Option("--target", help="Head whose test error is meant.")
-    ] = "cc",
+    target: Annotated[str, typer.Option("--target", help="Head whose test error is meant.")] = "cc",
     out: Annotated[Path, typer.Option("--out", help="The HTML file.")] = Path("report.html"),
     json: JsonOption = False,
 ) -> None:

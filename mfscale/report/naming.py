@@ -26,6 +26,7 @@ _ERROR = re.compile(
     r"(?:(?P<subset>[abct])_)?(?P<validation>validation_)?"
     r"(?P<quantity>energy|forces)_(?P<metric>mae|rmse)_(?P<unit>mev|mev_per_atom|mev_per_a)"
 )
+_HYPERPARAMETER = re.compile(r"(?P<parent>parent_)?hp_(?P<name>.+)")
 _SIZE = re.compile(r"(?P<parent>parent_)?(?P<method>[a-z0-9-]+)_size")
 _LABELLED_SET = re.compile(
     r"(?P<head>[\w-]+):(?P<subset>[\w-]+)(?::(?P<size>\d+))?(?P<forces>\+forces)?"
@@ -38,6 +39,9 @@ def column_label(column: str) -> str:
         return _NAMES[column]
     if column.endswith(_BESIDE):
         return "trained with"
+    if setting := _HYPERPARAMETER.fullmatch(column):
+        use = "pre-training " if setting["parent"] else ""
+        return use + setting["name"].replace("_", " ")
     if size := _SIZE.fullmatch(column):
         use = "pre-training" if size["parent"] else "training"
         return f"{_method(size['method'])} {use} labels"
@@ -112,8 +116,8 @@ def is_direct(group: Mapping[str, Scalar]) -> bool:
 def _group_name(column: str, value: Scalar, *, full: bool) -> str:
     if value is None:
         return "missing"
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() else value if full else f"{value:.3g}"
     if column.endswith(_BESIDE):
         return "" if value == "none" else f"with {_labels(str(value), full=full)}"
     if column not in _LABELS_COLUMNS:

@@ -27,4 +27,4 @@ def replicate_means(law: DrawnLaw) -> NDArray[np.float64]:
         return np.empty((0, 2))
     grouped = logs.groupby(place)
     means = grouped.mean()[grouped.size() > 1].sort_values("x")
-    return np.exp(means.to_numpy(dtype=float))
+    return np.asarray(np.exp(means.to_numpy(dtype=float)))

@@ -22,6 +22,7 @@ _MADE_BY = {
 _SHOULD_BE_ONE = ("mfscale_version", "recipe", "device", "compile_mode")
 _STATUSES = ("finished", "diverged", "failed", "skipped")
 _REASONS_SHOWN = 5
+_COMMIT = 12  # characters that tell git commits apart
 
 
 def overview_of(frame: pd.DataFrame, notes: Sequence[str]) -> dict[str, Any]:
@@ -99,8 +100,9 @@ def _made_by(frame: pd.DataFrame) -> list[dict[str, str]]:
     for column, name in _MADE_BY.items():
         if column in frame and frame[column].notna().any():
             counts = frame[column].value_counts()
+            length = _COMMIT if column == "git_commit" else None
             each = [
-                str(value) if len(counts) == 1 else f"{value} ({n} rows)"
+                str(value)[:length] + (f" ({n} rows)" if len(counts) > 1 else "")
                 for value, n in sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
             ]
             found.append({"name": name, "values": ", ".join(each)})
@@ -121,7 +123,5 @@ def _warnings(rows: pd.DataFrame) -> list[str]:
             counts = reasons.value_counts().head(_REASONS_SHOWN)
             told = "; ".join(f"{reason} ({n})" for reason, n in counts.items())
             found.append(f"{len(reasons)} stages {status}: {told}")
-    for column in _SHOULD_BE_ONE:
-        if column in rows and rows[column].nunique() > 1:
-            found.append(f"the stages were not all made with one {_MADE_BY[column]}")
-    return found
+    mixed = [c for c in _SHOULD_BE_ONE if c in rows and len(rows[c].dropna().unique()) > 1]
+    return [*found, *(f"the stages were not all made with one {_MADE_BY[c]}" for c in mixed)]

@@ -79,11 +79,19 @@
   // ---- figures
   const places = [...document.querySelectorAll("[data-figure]")];
   const phone = window.matchMedia("(pointer: coarse)").matches;
-  const settings = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] };
+  const settings = {
+    responsive: true,
+    displaylogo: false,
+    displayModeBar: phone ? false : "hover",
+    plotlyServerURL: "",
+    modeBarButtonsToRemove: ["sendChartToCloud", "select2d", "lasso2d"], // nothing leaves the page
+  };
+  const MOST_BANDS = 6; // more hide one another
   const POINTS = new Set(["runs", "residuals"]);
 
   function traceNow(trace, alone, present) {
     const { kind, law, wide } = trace.meta;
+    const few = present.size <= MOST_BANDS;
     if (kind === "curve") return { ...trace, visible: passes(trace.customdata[0]) };
     const apart = alone !== undefined;
     const there = present.has(law) && (!apart || alone === law);
@@ -95,7 +103,7 @@
       };
     }
     if (kind === "new run") return { ...trace, visible: there && apart };
-    if (kind === "band") return { ...trace, visible: there && (apart || !wide) };
+    if (kind === "band") return { ...trace, visible: there && (apart || (few && !wide)) };
     return { ...trace, visible: there };
   }
 

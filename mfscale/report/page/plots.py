@@ -12,7 +12,7 @@ from mfscale.report.page.plain import numbers
 from mfscale.report.page.stages import kinds_of
 from mfscale.report.replicates import replicate_means
 from mfscale.report.selection import DrawnLaw, drawn_laws
-from mfscale.report.style import ordered_colours
+from mfscale.report.style import log_ticks, ordered_colours, sizes_as_ticks, tick_labels
 from mfscale.scaling import Scalar
 
 _SYMBOLS = {
@@ -25,6 +25,8 @@ _SYMBOLS = {
     "X": "x",
 }
 _BEYOND = 10**0.12  # the factor by which a law is drawn, dashed, beyond its data
+_RATIOS = [0.25, 0.5, 0.8, 1.0, 1.25, 2.0, 4.0]  # ticks of the residuals
+_ROOM = 1.3  # the factor by which ticks reach beyond the values
 _BAND_POINTS = 24
 _MAIN, _STRIP = [0.3, 1.0], [0.0, 0.2]  # heights of the axes: laws above, residuals below
 
@@ -54,7 +56,7 @@ def figure_of_curves(curves: Mapping[str, pd.DataFrame], rows: pd.DataFrame) -> 
     places = {stage: i for i, stage in enumerate(rows["stage_id"])}
     order = sorted({kinds[stage] for stage in curves})
     colours = dict(zip(order, ordered_colours(len(order)), strict=True))
-    traces = [
+    traces: list[Figure] = [
         {
             "type": "scatter",
             "mode": "lines",
@@ -68,9 +70,10 @@ def figure_of_curves(curves: Mapping[str, pd.DataFrame], rows: pd.DataFrame) -> 
         }
         for stage, curve in curves.items()
     ]
+    steps, errors = ([v for trace in traces for v in trace[axis] if v] for axis in ("x", "y"))
     axes = {
-        "xaxis": _axis("optimiser steps"),
-        "yaxis": _axis(column_label("validation_energy_mae_mev")),
+        "xaxis": _axis("optimiser steps", steps or [1.0]),
+        "yaxis": _axis(column_label("validation_energy_mae_mev"), errors or [1.0]),
     }
     return checked(traces, axes)
 
@@ -95,10 +98,14 @@ def checked(traces: Sequence[Figure], layout: Figure) -> Figure:
 
 def _layout(laws: Sequence[DrawnLaw]) -> Figure:
     x, y = laws[0].fit.x, laws[0].fit.y
+    every_x = [float(value) for law in laws for value in law.x]
+    every_y = [float(value) for law in laws for value in law.y]
+    ratios = [v for law in laws if law.fit.determined for v in law.y / law.fit.median(law.x)]
+    sizes = sizes_as_ticks(every_x)
     return {
-        "xaxis": {**_axis(column_label(x)), "anchor": "y2"},
-        "yaxis": {**_axis(column_label(y)), "domain": _MAIN},
-        "yaxis2": {**_axis("run / law"), "domain": _STRIP},
+        "xaxis": {**_axis(column_label(x), every_x, sizes), "anchor": "y2"},
+        "yaxis": {**_axis(column_label(y), every_y), "domain": _MAIN},
+        "yaxis2": {**_axis("run / law", [1.0, *ratios], _RATIOS), "domain": _STRIP},
         "shapes": [
             {
                 "type": "line",
@@ -114,7 +121,9 @@ def _layout(laws: Sequence[DrawnLaw]) -> Figure:
     }
 
 
-def _axis(title: str) -> Figure:
+def _axis(title: str, values: Sequence[float], ticks: Sequence[float] | None = None) -> Figure:
+    low, high = min(values) / _ROOM, max(values) * _ROOM
+    chosen = list(ticks or log_ticks(low, high))
     return {
         "type": "log",
         "title": {"text": title, "standoff": 8},
@@ -124,7 +133,8 @@ def _axis(title: str) -> Figure:
         "linecolor": "#888",
         "ticks": "outside",
         "tickcolor": "#888",
-        "dtick": "D2",
+        "tickvals": chosen,
+        "ticktext": tick_labels(chosen),
         "automargin": True,
     }
 

@@ -24,6 +24,7 @@ from mfscale.scaling import format_number, format_percent
 
 MOST_CURVES = 60
 _MOST_POINTS = 100  # of a curve
+_SIGNS = {"o": "●", "s": "■", "D": "◆", "^": "▲", "v": "▼", "P": "✚", "X": "✖"}
 _HEADINGS = {
     "power": ("Error against labels", "exponent", "exponent β"),
     "line": ("Fine-tuned against pre-trained error", "slope", "slope b"),
@@ -100,7 +101,7 @@ def _laws(
     sections, figures = [], {}
     for laws in contents.laws:
         heading, parameter, name = _HEADINGS[laws.law]
-        panels = []
+        panels: list[dict[str, Any]] = []
         for value, drawn, figure in figures_of_laws(_placed(laws, places)):
             key = f"{laws.law}-{len(panels)}"
             figures[key] = figure
@@ -113,9 +114,7 @@ def _laws(
                 }
             )
         level = format_percent(laws.fits[0].level)
-        sections.append(
-            {"heading": heading, "parameter": name, "level": level, "panels": panels}
-        )
+        sections.append({"heading": heading, "parameter": name, "level": level, "panels": panels})
     return sections, figures
 
 
@@ -132,6 +131,7 @@ def _law(law: DrawnLaw, number: int, parameter: str) -> dict[str, Any]:
         "number": number,
         "name": law.name,
         "colour": law.colour,
+        "sign": _SIGNS[law.marker],
         "interval": with_interval(fit.parameters[parameter]),
         "scatter": format_number(fit.sigma_factor) if np.isfinite(fit.sigma) else "unknown",
         "n_rows": fit.n_rows,

@@ -90,7 +90,7 @@ def _columns(rows: pd.DataFrame, target: str) -> list[str]:
 
 
 def _constant(column: "pd.Series[Any]") -> bool:
-    return column.nunique(dropna=False) <= 1
+    return len(column.unique()) <= 1
 
 
 def _facets(rows: pd.DataFrame) -> list[list[list[str]]]:
