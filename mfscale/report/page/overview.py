@@ -122,6 +122,6 @@ def _warnings(rows: pd.DataFrame) -> list[str]:
         if len(reasons):
             counts = reasons.value_counts().head(_REASONS_SHOWN)
             told = "; ".join(f"{reason} ({n})" for reason, n in counts.items())
-            found.append(f"{len(reasons)} stages {status}: {told}")
+            found.append(f"{len(reasons)} stage{'s' * (len(reasons) > 1)} {status}: {told}")
     mixed = [c for c in _SHOULD_BE_ONE if c in rows and len(rows[c].dropna().unique()) > 1]
     return [*found, *(f"the stages were not all made with one {_MADE_BY[c]}" for c in mixed)]

@@ -1,6 +1,7 @@
 """The interactive figures of a page, as data for plotly: laws with their runs, learning curves."""
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,7 @@ def _axis(title: str, values: Sequence[float], ticks: Sequence[float] | None = N
     chosen = list(ticks or log_ticks(low, high))
     return {
         "type": "log",
-        "title": {"text": title, "standoff": 8},
+        "title": {"text": escape(title, quote=False), "standoff": 8},  # plotly reads tags
         "gridcolor": "#eee",
         "zeroline": False,
         "showline": True,
