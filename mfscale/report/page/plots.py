@@ -26,7 +26,7 @@ _SYMBOLS = {
     "X": "x",
 }
 _BEYOND = 10**0.12  # the factor by which a law is drawn, dashed, beyond its data
-_RATIOS = [0.25, 0.5, 0.8, 1.0, 1.25, 2.0, 4.0]  # ticks of the residuals
+_NEAR, _FAR = [0.8, 0.9, 1.0, 1.1, 1.25], [0.25, 0.5, 1.0, 2.0, 4.0]  # ticks of the residuals
 _ROOM = 1.3  # the factor by which ticks reach beyond the values
 _BAND_POINTS = 24
 _MAIN, _STRIP = [0.3, 1.0], [0.0, 0.2]  # heights of the axes: laws above, residuals below
@@ -103,10 +103,11 @@ def _layout(laws: Sequence[DrawnLaw]) -> Figure:
     every_y = [float(value) for law in laws for value in law.y]
     ratios = [v for law in laws if law.fit.determined for v in law.y / law.fit.median(law.x)]
     sizes = sizes_as_ticks(every_x)
+    near = all(_NEAR[0] <= ratio <= _NEAR[-1] for ratio in ratios)
     return {
         "xaxis": {**_axis(column_label(x), every_x, sizes), "anchor": "y2"},
         "yaxis": {**_axis(column_label(y), every_y), "domain": _MAIN},
-        "yaxis2": {**_axis("run / law", [1.0, *ratios], _RATIOS), "domain": _STRIP},
+        "yaxis2": {**_axis("run / law", [1.0, *ratios], _NEAR if near else _FAR), "domain": _STRIP},
         "shapes": [
             {
                 "type": "line",

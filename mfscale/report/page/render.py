@@ -133,7 +133,7 @@ def _law(law: DrawnLaw, number: int, parameter: str) -> dict[str, Any]:
         "colour": law.colour,
         "sign": _SIGNS[law.marker],
         "interval": with_interval(fit.parameters[parameter]),
-        "scatter": format_number(fit.sigma_factor) if np.isfinite(fit.sigma) else "unknown",
+        "scatter": f"× {format_number(fit.sigma_factor)}" if np.isfinite(fit.sigma) else "unknown",
         "n_rows": fit.n_rows,
         "n_clusters": fit.n_clusters,
         "warnings": [f"{warning.code}: {warning.message}" for warning in fit.warnings],
