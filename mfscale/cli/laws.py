@@ -128,11 +128,23 @@ def plot(
     law: LawOption = None,
     target: TargetOption = "cc",
     out: Annotated[Path, typer.Option("--out", help="Folder of the figures.")] = Path("figures"),
+    forest: Annotated[
+        bool,
+        typer.Option("--forest", help="Exponents and slopes of all groups with their intervals."),
+    ] = False,
     level: LevelOption = 0.95,
     json: JsonOption = False,
 ) -> None:
-    """Draw error against labels, and fine-tuned against pre-trained error, as PNG and PDF."""
-    from mfscale.report import error_against_labels, fine_tuned_against_pretrained, save
+    """Draw error against labels, and fine-tuned against pre-trained error, as PNG and PDF.
+
+    With --forest, draw their exponents and slopes group by group instead.
+    """
+    from mfscale.report import (
+        error_against_labels,
+        fine_tuned_against_pretrained,
+        parameters_by_group,
+        save,
+    )
 
     draw = {_analysis.POWER: error_against_labels, _analysis.LINE: fine_tuned_against_pretrained}
     names = {
@@ -141,6 +153,9 @@ def plot(
     }
     written: list[Path] = []
     for question, fits in answers_of(law, store, study, target, level):
+        if forest:
+            written += save(parameters_by_group(fits), out / f"forest-{names[question.law]}")
+            continue
         figure = draw[question.law](
             question.frame,
             fits,

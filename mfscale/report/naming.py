@@ -64,8 +64,9 @@ def group_names(column: str, values: Sequence[Scalar]) -> list[str]:
     """Values of a group column as people say them; different values get different names.
 
     ``dft:b:100+forces`` is "DFT 100"; where that would name two groups, the subset and the forces
-    are told as well.
+    are told as well. Real numbers have three digits, or as many as tell them apart.
     """
+    values = _shortened(values)
     short = {value: _group_name(column, value, full=False) for value in values}
     repeated = {name for name, count in Counter(short.values()).items() if count > 1}
     return [
@@ -113,11 +114,25 @@ def is_direct(group: Mapping[str, Scalar]) -> bool:
     return group.get("pretraining") == "none" and all(value == "none" for value in beside)
 
 
+def _shortened(values: Sequence[Scalar]) -> list[Scalar]:
+    """The same, real numbers as text."""
+    real = {value for value in values if isinstance(value, float)}
+    digits = next(
+        (d for d in range(3, 17) if len({f"{value:.{d}g}" for value in real}) == len(real)), 17
+    )
+    return [
+        value
+        if not isinstance(value, float)
+        else str(int(value))
+        if value.is_integer()
+        else f"{value:.{digits}g}"
+        for value in values
+    ]
+
+
 def _group_name(column: str, value: Scalar, *, full: bool) -> str:
     if value is None:
         return "missing"
-    if isinstance(value, float):
-        value = int(value) if value.is_integer() else value if full else f"{value:.3g}"
     if column.endswith(_BESIDE):
         return "" if value == "none" else f"with {_labels(str(value), full=full)}"
     if column not in _LABELS_COLUMNS:

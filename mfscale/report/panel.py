@@ -7,6 +7,7 @@ from math import isnan
 from typing import TYPE_CHECKING, Any
 
 from mfscale.report.naming import column_label, naming_columns
+from mfscale.report.replicates import replicate_means
 from mfscale.report.selection import WIDEST_BAND, DrawnLaw
 from mfscale.scaling import Parameter, format_interval, format_number, format_percent
 
@@ -101,7 +102,9 @@ def _notes(laws: Sequence[DrawnLaw]) -> list[str]:
     for law in laws:
         for warning in law.fit.warnings:
             about.setdefault(_in_words(warning.message, law), []).append(law.name)
-    paragraphs = [f"Every run is a point. {_about_bands(laws)}Dashed: beyond the data."]
+    means = any(len(replicate_means(law)) for law in laws)
+    runs = "an open point, the mean of replicates a filled one" if means else "a point"
+    paragraphs = [f"Every run is {runs}. {_about_bands(laws)}Dashed: beyond the data."]
     paragraphs += [
         f"⚠ {message}." if len(names) == len(laws) else f"⚠ {'; '.join(names)}: {message}."
         for message, names in about.items()

@@ -106,6 +106,17 @@ def test_a_law_that_is_missing_is_told(call: Call, store: Store, tmp_path: Path)
     assert any("'ccsd" in note for note in found["notes"])
 
 
+def test_exponents_and_slopes_by_group(call: Call, store: Store, tmp_path: Path) -> None:
+    found = answer(call("plot", "--forest", "--store", store.path, "--out", tmp_path, "--json"))
+    assert [Path(path).name for path in found] == [
+        "forest-error-against-labels.png",
+        "forest-error-against-labels.pdf",
+        "forest-fine-tuned-against-pretrained.png",
+        "forest-fine-tuned-against-pretrained.pdf",
+    ]
+    assert all(Path(path).stat().st_size > 1000 for path in found)
+
+
 def test_bad_input(mfscale_here: Command, store: Store, tmp_path: Path) -> None:
     assert_one_message(
         mfscale_here("report", "--store", tmp_path / "none"), "is not a results store"
