@@ -132,39 +132,31 @@ def plot(
         bool,
         typer.Option("--forest", help="Exponents and slopes of all groups with their intervals."),
     ] = False,
+    mixes: Annotated[
+        bool,
+        typer.Option("--mixes", help="Cost against error of mixes, and error over two methods."),
+    ] = False,
+    cost: Annotated[
+        list[str] | None,
+        typer.Option("--cost", metavar="NAME=COST", help="With --mixes: cost of a label."),
+    ] = None,
     level: LevelOption = 0.95,
     json: JsonOption = False,
 ) -> None:
     """Draw error against labels, and fine-tuned against pre-trained error, as PNG and PDF.
 
-    With --forest, draw their exponents and slopes group by group instead.
+    With --forest, draw their exponents and slopes group by group instead; with --mixes, what the
+    labels for an error cost, and the error over the numbers of labels of two methods.
     """
-    from mfscale.report import (
-        error_against_labels,
-        fine_tuned_against_pretrained,
-        parameters_by_group,
-        save,
-    )
+    if cost and not mixes:
+        raise typer.BadParameter("--cost goes with --mixes")
+    if mixes:
+        from mfscale.cli import _mix_figures, _mixing
 
-    draw = {_analysis.POWER: error_against_labels, _analysis.LINE: fine_tuned_against_pretrained}
-    names = {
-        _analysis.POWER: "error-against-labels",
-        _analysis.LINE: "fine-tuned-against-pretrained",
-    }
-    written: list[Path] = []
-    for question, fits in answers_of(law, store, study, target, level):
-        if forest:
-            written += save(parameters_by_group(fits), out / f"forest-{names[question.law]}")
-            continue
-        figure = draw[question.law](
-            question.frame,
-            fits,
-            x=question.x,
-            y=question.y,
-            group=list(question.group),
-            panel="architecture" if "architecture" in question.group else None,
-        )
-        written += save(figure, out / names[question.law])
+        costs = _mixing.read_pairs("--cost", cost or [])
+        written = _mix_figures.draw_mixes(store, study, target, costs, level, out)
+    else:
+        written = _draw_laws(answers_of(law, store, study, target, level), out, forest=forest)
     if json:
         print_json([str(path) for path in written])
         return
@@ -231,3 +223,35 @@ def _print_fits(question: Question, fits: "list[Fit]") -> None:
         title = f"{question.law} laws of {question.y} against {question.x}"
         print_frame(table[list(kept)], title=title)
         console.print()
+
+
+def _draw_laws(
+    answers: "list[tuple[Question, list[Fit]]]", out: Path, *, forest: bool
+) -> list[Path]:
+    from mfscale.report import (
+        error_against_labels,
+        fine_tuned_against_pretrained,
+        parameters_by_group,
+        save,
+    )
+
+    draw = {_analysis.POWER: error_against_labels, _analysis.LINE: fine_tuned_against_pretrained}
+    names = {
+        _analysis.POWER: "error-against-labels",
+        _analysis.LINE: "fine-tuned-against-pretrained",
+    }
+    written: list[Path] = []
+    for question, fits in answers:
+        if forest:
+            written += save(parameters_by_group(fits), out / f"forest-{names[question.law]}")
+            continue
+        figure = draw[question.law](
+            question.frame,
+            fits,
+            x=question.x,
+            y=question.y,
+            group=list(question.group),
+            panel="architecture" if "architecture" in question.group else None,
+        )
+        written += save(figure, out / names[question.law])
+    return written

@@ -8,7 +8,7 @@ from mfscale.scaling import Scalar
 
 _METHODS = {"xtb": "xTB", "dft": "DFT", "cc": "CC"}
 _UNITS = {"mev": "meV", "mev_per_atom": "meV/atom", "mev_per_a": "meV/Å"}
-_BESIDE = "_beside"
+_BESIDE, _COUNTS = "_beside", "n_labels_"
 _LABELS_COLUMNS = ("pretraining", "pretraining_kind", "labels")
 _SETTING = re.compile(r"(parent_)?hp_.+|parent_.+|.+_(weight|sampling_ratio|inherit|minus)")
 _NAMES = {
@@ -39,15 +39,23 @@ def column_label(column: str) -> str:
         return _NAMES[column]
     if column.endswith(_BESIDE):
         return "trained with"
+    error = _ERROR.fullmatch(column)
+    return _training_label(column) if error is None else _error_label(error)
+
+
+def _training_label(column: str) -> str:
     if setting := _HYPERPARAMETER.fullmatch(column):
         use = "pre-training " if setting["parent"] else ""
         return use + setting["name"].replace("_", " ")
+    if column.startswith(_COUNTS):
+        return f"{_method(column.removeprefix(_COUNTS))} labels"
     if size := _SIZE.fullmatch(column):
         use = "pre-training" if size["parent"] else "training"
         return f"{_method(size['method'])} {use} labels"
-    error = _ERROR.fullmatch(column)
-    if error is None:
-        return column.replace("_", " ")
+    return column.replace("_", " ")
+
+
+def _error_label(error: re.Match[str]) -> str:
     words = [
         "pre-trained" if error["parent"] else "",
         _method(error["head"]) if error["head"] else "",

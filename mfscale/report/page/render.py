@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from mfscale.report.errors import ReportError
+from mfscale.report.mixes import MARKER_SIGNS
 from mfscale.report.naming import column_label, naming_columns
 from mfscale.report.page.contents import Contents, FittedLaws
 from mfscale.report.page.overview import overview_of
@@ -24,7 +25,6 @@ from mfscale.scaling import format_number, format_percent
 
 MOST_CURVES = 60
 _MOST_POINTS = 100  # of a curve
-_SIGNS = {"o": "●", "s": "■", "D": "◆", "^": "▲", "v": "▼", "P": "✚", "X": "✖"}
 _HEADINGS = {
     "power": ("Error against labels", "exponent", "exponent β"),
     "line": ("Fine-tuned against pre-trained error", "slope", "slope b"),
@@ -131,7 +131,7 @@ def _law(law: DrawnLaw, number: int, parameter: str) -> dict[str, Any]:
         "number": number,
         "name": law.name,
         "colour": law.colour,
-        "sign": _SIGNS[law.marker],
+        "sign": MARKER_SIGNS[law.marker],
         "interval": with_interval(fit.parameters[parameter]),
         "scatter": f"× {format_number(fit.sigma_factor)}" if np.isfinite(fit.sigma) else "unknown",
         "n_rows": fit.n_rows,
