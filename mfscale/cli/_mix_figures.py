@@ -1,6 +1,6 @@
 """The figures of mixes of labels that ``plot --mixes`` draws."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +9,10 @@ from mfscale.cli._output import stderr
 
 if TYPE_CHECKING:
     from mfscale.report.mixes import MixedLabels
+    from mfscale.scaling import Fit
 
 PROBABILITIES = (0.1, 0.5, 0.9)
-_POINTS = 10  # of a frontier
+_POINTS = 12  # of a frontier
 
 
 def draw_mixes(
@@ -30,7 +31,12 @@ def draw_mixes(
     from mfscale.results import Store
 
     mixing = _mixing.mixes_of_store(study_rows(Store(store), study), target)
-    mixed = list(_mixed(mixing, costs, level))
+    fits = mixing.fits(None, level)
+    mixed = [_mixed(mixing, found, costs) for found in fits if found.has_interval]
+    if not mixed:
+        raise ReportError(
+            f"how sure any law of a mix is, is unknown: {fits[0].warnings[0].message}"
+        )
     written: list[Path] = []
     reasons: list[ReportError] = []
     for draw, name in (
@@ -48,24 +54,17 @@ def draw_mixes(
     return written
 
 
-def _mixed(
-    mixing: _mixing.Mixing, costs: Mapping[str, float], level: float
-) -> "Iterator[MixedLabels]":
-    """Every group whose law says how sure it is."""
+def _mixed(mixing: _mixing.Mixing, found: "Fit", costs: Mapping[str, float]) -> "MixedLabels":
     from mfscale.report.mixes import MixedLabels
     from mfscale.scaling import mix
 
-    for found in mixing.fits(None, level):
-        if not found.has_interval:
-            continue
-        rows = next(part for part in mixing.parts if _is_of(part.iloc[0].to_dict(), found.group))
-        prices = _mixing.prices(mixing, costs, found)
-        error = float(rows[mixing.y].median())
-        mixes = {
-            p: mix(found, error, costs=prices, probability=p, frontier=_POINTS)
-            for p in PROBABILITIES
-        }
-        yield MixedLabels(fit=found, rows=rows, costs=prices, mixes=mixes)
+    rows = next(part for part in mixing.parts if _is_of(part.iloc[0].to_dict(), found.group))
+    prices = _mixing.prices(mixing, costs, found)
+    error = float(rows[mixing.y].median())
+    mixes = {
+        p: mix(found, error, costs=prices, probability=p, frontier=_POINTS) for p in PROBABILITIES
+    }
+    return MixedLabels(fit=found, rows=rows, costs=prices, mixes=mixes)
 
 
 def _is_of(row: Mapping[Any, Any], group: Mapping[str, object]) -> bool:

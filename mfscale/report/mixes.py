@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_HEIGHT_IN, _LEFT_IN, _BOTTOM_IN, _TOP_IN, _RIGHT_IN = 2.3, 0.55, 0.42, 0.08, 0.1
+_HEIGHT_IN, _LEFT_IN, _BOTTOM_IN, _TOP_IN, _RIGHT_IN = 2.3, 0.55, 0.42, 0.08, 0.25
 _ROW_IN, _NOTE_IN = 0.135, 0.11
 _ROOM = 1.5  # the factor by which errors are shown beyond those of runs
 MARKER_SIGNS = {"o": "●", "s": "■", "D": "◆", "^": "▲", "v": "▼", "P": "✚", "X": "✖"}

@@ -117,6 +117,12 @@ def test_exponents_and_slopes_by_group(call: Call, store: Store, tmp_path: Path)
     assert all(Path(path).stat().st_size > 1000 for path in found)
 
 
+def test_mixes_of_too_few_checkpoints_are_refused(mfscale_here: Command, store: Store) -> None:
+    arguments = ("plot", "--mixes", "--store", store.path)
+    assert_one_message(mfscale_here(*arguments), "how sure any law of a mix is, is unknown")
+    assert_one_message(mfscale_here(*arguments, "--cost", "cc=much"), "--cost cc=much")
+
+
 def test_bad_input(mfscale_here: Command, store: Store, tmp_path: Path) -> None:
     assert_one_message(
         mfscale_here("report", "--store", tmp_path / "none"), "is not a results store"
