@@ -132,6 +132,12 @@ def plot(
         bool,
         typer.Option("--forest", help="Exponents and slopes of all groups with their intervals."),
     ] = False,
+    hold_out: Annotated[
+        bool,
+        typer.Option(
+            "--hold-out", help="Power laws without the most labels of each group, and those runs."
+        ),
+    ] = False,
     mixes: Annotated[
         bool,
         typer.Option("--mixes", help="Cost against error of mixes, and error over two methods."),
@@ -145,12 +151,15 @@ def plot(
 ) -> None:
     """Draw error against labels, and fine-tuned against pre-trained error, as PNG and PDF.
 
-    With --forest, draw their exponents and slopes group by group instead; with --mixes, what the
-    labels for an error cost, and the error over the numbers of labels of two methods.
+    With --forest, draw their exponents and slopes group by group instead; with --hold-out, power
+    laws and the runs of most labels, which they were not fitted to; with --mixes, what the labels
+    for an error cost, and the error over the numbers of labels of two methods.
     """
     if cost and not mixes:
         raise typer.BadParameter("--cost goes with --mixes")
-    if mixes:
+    if hold_out:
+        written = _draw_held_out(store, study, target, level, out)
+    elif mixes:
         from mfscale.cli import _mix_figures, _mixing
 
         costs = _mixing.read_pairs("--cost", cost or [])
@@ -255,3 +264,32 @@ def _draw_laws(
         )
         written += save(figure, out / names[question.law])
     return written
+
+
+def _draw_held_out(
+    store: Path, study: Path | None, target: str, level: float, out: Path
+) -> list[Path]:
+    """Draw power laws of all but the most labels of each group, and the runs of these."""
+    from dataclasses import replace
+
+    from mfscale.cli.results import study_rows
+    from mfscale.report import ReportError, error_against_labels, save
+    from mfscale.results import Store
+
+    asked = _analysis.of_store(study_rows(Store(store), study), _analysis.POWER, target)
+    sizes = asked.frame.groupby(list(asked.group), dropna=False)[asked.x]
+    enough = sizes.transform("nunique") > 2
+    held_out = enough & (asked.frame[asked.x] == sizes.transform("max"))
+    if not held_out.any():
+        raise ReportError("no group has three numbers of labels, of which one can be held out")
+    rest = replace(asked, frame=asked.frame[enough & ~held_out])
+    figure = error_against_labels(
+        rest.frame,
+        rest.fit(level),
+        x=asked.x,
+        y=asked.y,
+        group=list(asked.group),
+        panel="architecture" if "architecture" in asked.group else None,
+        held_out=asked.frame[held_out],
+    )
+    return list(save(figure, out / "held-out"))

@@ -7,13 +7,13 @@ import typer
 
 from mfscale.cli import _analysis
 from mfscale.cli._options import DEFAULT_STORE, JsonOption, StoreOption, StudyOption
-from mfscale.cli._output import console, print_json, size
+from mfscale.cli._output import console, print_json, size, stderr
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mfscale.claims import ClaimResult
-    from mfscale.report.page import CurveOf, FittedLaws
+    from mfscale.report.page import FittedLaws
     from mfscale.results import Store
 
 _LAWS = (_analysis.POWER, _analysis.LINE)
@@ -45,6 +45,7 @@ def report(
         raise StoreError(f"no stage to report in {store}; run a study, or name another --store")
     laws, notes = _laws(frame, target)
     claims, more = _claims(opened, frame, target)
+    curves = _CurveOf(opened)
     name = opened.path.resolve().name + (f", {study.name}" if study else "")
     contents = Contents(
         name=name,
@@ -52,10 +53,12 @@ def report(
         frame=frame,
         laws=laws,
         claims=claims,
-        curve_of=_curve_of(opened),
+        curve_of=curves,
         notes=[*notes, *more],
     )
     write_page(contents, out)
+    for failure in curves.failures:
+        stderr.print(f"warning: {failure}", soft_wrap=True)
     n_bytes = out.stat().st_size
     if json:
         stages = int((frame["purpose"] == "science").sum())
@@ -100,14 +103,22 @@ def _claims(
     return found, errors.told()
 
 
-def _curve_of(store: "Store") -> "CurveOf":
-    from mfscale.results import StoreError
+class _CurveOf:
+    """Learning curves of the stages of a store; what cannot be read is kept as a message."""
 
-    def read(stage_id: str) -> "pd.DataFrame | None":
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+        self.failures: list[str] = []
+
+    def __call__(self, stage_id: str) -> "pd.DataFrame | None":
+        """The curve, or None if there is none to read."""
+        from mfscale.results import StoreError
+
+        there = (self._store.path / "curves" / f"{stage_id}.parquet").exists()
         try:
-            curve: pd.DataFrame = store.curve(stage_id).to_pandas()
-        except StoreError:
+            curve: pd.DataFrame = self._store.curve(stage_id).to_pandas()
+        except StoreError as error:
+            if there:
+                self.failures.append(str(error))
             return None
         return curve
-
-    return read

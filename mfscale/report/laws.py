@@ -42,6 +42,7 @@ def error_against_labels(
     y: str,
     group: Sequence[str] | str = "pretraining",
     panel: str | None = None,
+    held_out: pd.DataFrame | None = None,
     x_label: str | None = None,
     y_label: str | None = None,
 ) -> "Figure":
@@ -55,6 +56,9 @@ def error_against_labels(
         Columns: labels, error, pre-training (and whatever else parts the groups).
     panel
         One of the columns of `group`: each of its values gets a panel of its own.
+    held_out
+        Rows that were not fitted, to see what the laws foretell of them: they are crosses, and
+        lines reach them.
     x_label, y_label
         Instead of the names that the columns suggest.
 
@@ -75,7 +79,7 @@ def error_against_labels(
     ReportError
         If there is nothing to draw, or the fits are of another law, table or columns.
     """
-    laws = drawn_laws(frame, fits, "power", x, y, _columns(group), panel)
+    laws = drawn_laws(frame, fits, "power", x, y, _columns(group), panel, held_out)
     return _figure(laws, "exponent", "exponent β", x_label, y_label)
 
 
@@ -176,21 +180,38 @@ def _draw_runs(axes: "Axes", law: DrawnLaw) -> None:
         zorder=2.5,
         gid=f"means: {law.name}",
     )
+    axes.scatter(
+        law.held_out_xy[:, 0],
+        law.held_out_xy[:, 1],
+        s=13,
+        marker="x",
+        color=law.colour,
+        linewidths=0.8,
+        zorder=3,
+        gid=f"held out: {law.name}",
+    )
+
+
+def _ends(law: DrawnLaw) -> tuple[float, float]:
+    """How far a law is drawn: somewhat beyond its data, and to what was held out."""
+    low, high = law.fit.x_range
+    others = law.held_out_xy[:, 0]
+    return min([low / _BEYOND, *others]), max([high * _BEYOND, *others])
 
 
 def _draw_law(axes: "Axes", law: DrawnLaw, *, alone: bool) -> None:
     fit, colour = law.fit, law.colour
-    low, high = fit.x_range
+    (low, high), (first, last) = fit.x_range, _ends(law)
     for a, b, style, kind in (
         (low, high, "-", "law"),
-        (low / _BEYOND, low, "--", "beyond"),
-        (high, high * _BEYOND, "--", "beyond"),
+        (first, low, "--", "beyond"),
+        (high, last, "--", "beyond"),
     ):
         part = fit.predict([a, b])
         axes.plot(part["x"], part["median"], style, color=colour, gid=f"{kind}: {law.name}")
     if not law.has_interval() or law.band_is_too_wide():
         return
-    whole = fit.predict(np.geomspace(low / _BEYOND, high * _BEYOND, 90))
+    whole = fit.predict(np.geomspace(first, last, 90))
     bands = [("mean", 0.16), ("new_run", 0.08)] if alone else [("mean", 0.16)]
     for band, alpha in bands:
         axes.fill_between(
@@ -236,9 +257,10 @@ def _write_slopes(axes: "Axes", laws: Sequence[DrawnLaw], parameter: str) -> Non
 
 def _set_limits(every: "Sequence[Axes]", laws: Sequence[DrawnLaw]) -> None:
     """Limits from the runs and lines alone, so that a wide band cannot squeeze them."""
-    x = np.concatenate([law.x for law in laws])
+    x = np.concatenate([values for law in laws for values in (law.x, law.held_out_xy[:, 0])])
     lines = [np.asarray(line.get_ydata(), float) for axes in every for line in axes.get_lines()]
-    y = np.concatenate([*(law.y for law in laws), *lines])
+    held_out = [law.held_out_xy[:, 1] for law in laws]
+    y = np.concatenate([*(law.y for law in laws), *held_out, *lines])
     room = max(float(y.max() / y.min()) ** 0.06, 1.05)
     for axes in every:
         axes.set_xlim(x.min() / _BEYOND / _MARGIN, x.max() * _BEYOND * _MARGIN)

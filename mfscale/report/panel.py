@@ -105,6 +105,8 @@ def _notes(laws: Sequence[DrawnLaw]) -> list[str]:
     means = any(len(replicate_means(law)) for law in laws)
     runs = "an open point, the mean of replicates a filled one" if means else "a point"
     paragraphs = [f"Every run is {runs}. {_about_bands(laws)}Dashed: beyond the data."]
+    if any(len(law.held_out) for law in laws):
+        paragraphs[0] += " Crosses: runs held out, which the laws were not fitted to."
     paragraphs += [
         f"⚠ {message}." if len(names) == len(laws) else f"⚠ {'; '.join(names)}: {message}."
         for message, names in about.items()

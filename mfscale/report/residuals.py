@@ -31,6 +31,17 @@ def draw_residuals(axes: "Axes", laws: Sequence[DrawnLaw]) -> None:
                 zorder=3,
                 gid=f"residuals: {law.name}",
             )
+            x, y = law.held_out_xy.T
+            axes.scatter(
+                x,
+                y / law.fit.median(x) if len(x) else y,
+                s=9,
+                marker="x",
+                color=law.colour,
+                linewidths=0.7,
+                zorder=3,
+                gid=f"held out: {law.name}",
+            )
 
 
 def set_residual_limits(strips: "Sequence[Axes]", every: "Sequence[Axes]") -> None:
@@ -38,7 +49,8 @@ def set_residual_limits(strips: "Sequence[Axes]", every: "Sequence[Axes]") -> No
     factors = [
         np.asarray(points.get_offsets())[:, 1] for strip in strips for points in strip.collections
     ]
-    farthest = max([_LEAST, *(float(np.exp(np.abs(np.log(f)).max())) for f in factors)]) ** 1.15
+    farthest = max([_LEAST, *(float(np.exp(np.abs(np.log(f)).max())) for f in factors if len(f))])
+    farthest **= 1.15
     inner = max(tick for tick in log_ticks(1, farthest) if tick < farthest)
     ticks = [1 / inner, 1, inner] if inner > 1 else [1]
     for strip, axes in zip(strips, every, strict=True):

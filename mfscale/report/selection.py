@@ -19,7 +19,8 @@ WIDEST_BAND = 4  # highest over lowest, at the ends of the data
 class DrawnLaw:
     """A fit and how it is shown; `rows` are those that it rests on, of the table that was fitted.
 
-    `panel` is the value that chooses the panel; None where there is one panel.
+    `panel` is the value that chooses the panel; None where there is one panel. `held_out` are rows
+    of the same group that were not fitted.
     """
 
     fit: Fit
@@ -28,6 +29,16 @@ class DrawnLaw:
     colour: str
     marker: str
     panel: Scalar = None
+    held_out: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+
+    @property
+    def held_out_xy(self) -> NDArray[np.float64]:
+        """Predictor and error of the rows that were not fitted, shape ``(n, 2)``."""
+        if self.held_out.empty:
+            return np.empty((0, 2))
+        return np.column_stack(
+            [_numbers(self.held_out, self.fit.x), _numbers(self.held_out, self.fit.y)]
+        )
 
     @property
     def x(self) -> NDArray[np.float64]:
@@ -59,6 +70,7 @@ def drawn_laws(
     y: str,
     group: Sequence[str],
     panel: str | None = None,
+    held_out: pd.DataFrame | None = None,
 ) -> list[DrawnLaw]:
     """Check that `fits` belong to `frame`, and choose names and looks.
 
@@ -97,6 +109,7 @@ def drawn_laws(
             _rows_of(frame, fit),
             *looks[_kind(fit, panel)],
             panel=fit.group[panel] if panel else None,
+            held_out=pd.DataFrame() if held_out is None else held_out[_in_group(held_out, fit)],
         )
         for fit, name in zip(ordered, names, strict=True)
     ]
@@ -106,11 +119,16 @@ def _kind(fit: Fit, panel: str | None) -> tuple[Scalar, ...]:
     return tuple(value for column, value in fit.group.items() if column != panel)
 
 
-def _rows_of(frame: pd.DataFrame, fit: Fit) -> pd.DataFrame:
+def _in_group(frame: pd.DataFrame, fit: Fit) -> NDArray[np.bool_]:
     mask = np.ones(len(frame), dtype=bool)
     for column, value in fit.group.items():
         series = frame[column]
         mask &= (series.isna() if value is None else series == value).to_numpy(dtype=bool)
+    return mask
+
+
+def _rows_of(frame: pd.DataFrame, fit: Fit) -> pd.DataFrame:
+    mask = _in_group(frame, fit)
     if fit.cluster is not None:
         mask &= frame[fit.cluster].notna().to_numpy(dtype=bool)
     rows = frame[mask]

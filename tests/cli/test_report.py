@@ -87,6 +87,13 @@ def test_an_archive_has_no_curves_and_says_so(call: Call, store: Store, tmp_path
     assert page.count('class="claim"') == 8
 
 
+def test_a_damaged_curve_is_told(call: Call, copied: Store, tmp_path: Path) -> None:
+    next((copied.path / "curves").iterdir()).write_bytes(b"no table")
+    shown = call("report", "--store", copied.path, "--out", tmp_path / "report.html")
+    assert "is damaged" in shown.stderr
+    assert "are shown, evenly chosen; 1 " in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_names_are_escaped(call: Call, store: Store, tmp_path: Path) -> None:
     hostile = tmp_path / "<img src=x onerror=alert(1)>"
     shutil.copytree(store.path, hostile)
@@ -115,6 +122,11 @@ def test_exponents_and_slopes_by_group(call: Call, store: Store, tmp_path: Path)
         "forest-fine-tuned-against-pretrained.pdf",
     ]
     assert all(Path(path).stat().st_size > 1000 for path in found)
+
+
+def test_the_most_labels_are_held_out(call: Call, store: Store, tmp_path: Path) -> None:
+    found = answer(call("plot", "--hold-out", "--store", store.path, "--out", tmp_path, "--json"))
+    assert [Path(path).name for path in found] == ["held-out.png", "held-out.pdf"]
 
 
 def test_mixes_of_too_few_checkpoints_are_refused(mfscale_here: Command, store: Store) -> None:

@@ -155,6 +155,27 @@ def test_lines_bear_their_slopes_where_there_is_room(frame: pd.DataFrame) -> Non
     assert not _against_labels(many, ["pretraining", "size"]).axes[0].texts
 
 
+def test_runs_held_out_are_crosses_that_the_lines_reach(frame: pd.DataFrame) -> None:
+    columns = {"x": LABELS, "y": ERROR, "group": "pretraining"}
+    held_out = frame[LABELS] == 100
+    fits = fit(frame[~held_out], "power", cluster="root_id", **columns)
+    figure = error_against_labels(frame[~held_out], fits, held_out=frame[held_out], **columns)
+    crosses = _runs(figure, "held out")
+    assert {len(points) for points in crosses.values()} == {3}
+    assert all((points[:, 0] == 100).all() for points in crosses.values())
+    for axes, kind in enumerate(("runs", "residuals")):
+        assert {len(points) for points in _runs(figure, kind, axes).values()} == {6}
+    [direct] = [found for found in fits if found.group["pretraining"] == "none"]
+    ratios = _runs(figure, "held out", axes=1)["none (direct)"][:, 1]
+    assert ratios == pytest.approx(
+        crosses["none (direct)"][:, 1] / float(direct.predict(100)["median"].iloc[0])
+    )
+    beyond = [line for line in figure.axes[0].lines if str(line.get_gid()).startswith("beyond")]
+    assert max(np.max(line.get_xdata()) for line in beyond) == 100
+    assert figure.axes[0].get_xlim()[1] > 100
+    assert "Crosses: runs held out" in _text(figure)
+
+
 def test_slopes_counts_and_warnings_are_read_below(frame: pd.DataFrame) -> None:
     text = _text(_against_labels(frame))
     [direct] = fit(frame[frame["pretraining"] == "none"], "power", x=LABELS, y=ERROR)

@@ -159,7 +159,8 @@ def _curves(contents: Contents, rows: pd.DataFrame) -> tuple[dict[str, pd.DataFr
         )
     left = len(stages) - len(found)
     about = f"Of {len(stages)} stages {len(found)} are shown"
-    return found, f"{about}, evenly chosen; {left} are left out." if left else f"{about}."
+    are = "is" if left == 1 else "are"
+    return found, f"{about}, evenly chosen; {left} {are} left out." if left else f"{about}."
 
 
 def _json(value: object, **_: object) -> str:
