@@ -18,6 +18,7 @@ from mfscale.cli import (
     models,
     plan,
     questions,
+    report,
     results,
     study,
 )
@@ -42,6 +43,7 @@ for room in (
     laws,
     questions,
     claims,
+    report,
     export,
     archive,
     models,

@@ -47,9 +47,10 @@ def claims(
     from mfscale.results import Store
 
     opened = Store(store)
-    errors = _ErrorsOf(opened)
+    errors = ErrorsOf(opened)
     found = assess(study_rows(opened, study), errors, target=target)
-    errors.tell()
+    for message in errors.told():
+        stderr.print(f"warning: {message}", soft_wrap=True)
     written = _draw(found, out) if out is not None else []
     if json:
         print_json([_as_data(claim) for claim in found])
@@ -59,7 +60,7 @@ def claims(
             console.print(str(path), soft_wrap=True)
 
 
-class _ErrorsOf:
+class ErrorsOf:
     """Test errors of the stages of a store; an empty table, and a message kept, if unreadable."""
 
     def __init__(self, store: "Store") -> None:
@@ -67,6 +68,7 @@ class _ErrorsOf:
         self._failures: list[str] = []
 
     def __call__(self, stage_id: str) -> "pd.DataFrame":
+        """One row per structure, head and method."""
         import pandas as pd
 
         from mfscale.results import StoreError
@@ -78,12 +80,12 @@ class _ErrorsOf:
             return pd.DataFrame()
         return table
 
-    def tell(self) -> None:
-        """Print the first failure, and how many more there are."""
-        if self._failures:
-            more = len(self._failures) - 1
-            others = f" (and {more} more such messages)" if more else ""
-            stderr.print(f"warning: {self._failures[0]}{others}", soft_wrap=True)
+    def told(self) -> list[str]:
+        """The first failure, if any, and how many more there are."""
+        if not self._failures:
+            return []
+        more = len(self._failures) - 1
+        return [self._failures[0] + (f" (and {more} more such messages)" if more else "")]
 
 
 def _draw(found: "tuple[ClaimResult, ...]", out: Path) -> list[Path]:

@@ -128,28 +128,44 @@ def plot(
     law: LawOption = None,
     target: TargetOption = "cc",
     out: Annotated[Path, typer.Option("--out", help="Folder of the figures.")] = Path("figures"),
+    forest: Annotated[
+        bool,
+        typer.Option("--forest", help="Exponents and slopes of all groups with their intervals."),
+    ] = False,
+    hold_out: Annotated[
+        bool,
+        typer.Option(
+            "--hold-out", help="Power laws without the most labels of each group, and those runs."
+        ),
+    ] = False,
+    mixes: Annotated[
+        bool,
+        typer.Option("--mixes", help="Cost against error of mixes, and error over two methods."),
+    ] = False,
+    cost: Annotated[
+        list[str] | None,
+        typer.Option("--cost", metavar="NAME=COST", help="With --mixes: cost of a label."),
+    ] = None,
     level: LevelOption = 0.95,
     json: JsonOption = False,
 ) -> None:
-    """Draw error against labels, and fine-tuned against pre-trained error, as PNG and PDF."""
-    from mfscale.report import error_against_labels, fine_tuned_against_pretrained, save
+    """Draw error against labels, and fine-tuned against pre-trained error, as PNG and PDF.
 
-    draw = {_analysis.POWER: error_against_labels, _analysis.LINE: fine_tuned_against_pretrained}
-    names = {
-        _analysis.POWER: "error-against-labels",
-        _analysis.LINE: "fine-tuned-against-pretrained",
-    }
-    written: list[Path] = []
-    for question, fits in answers_of(law, store, study, target, level):
-        figure = draw[question.law](
-            question.frame,
-            fits,
-            x=question.x,
-            y=question.y,
-            group=list(question.group),
-            panel="architecture" if "architecture" in question.group else None,
-        )
-        written += save(figure, out / names[question.law])
+    With --forest, draw their exponents and slopes group by group instead; with --hold-out, power
+    laws and the runs of most labels, which they were not fitted to; with --mixes, what the labels
+    for an error cost, and the error over the numbers of labels of two methods.
+    """
+    if cost and not mixes:
+        raise typer.BadParameter("--cost goes with --mixes")
+    if hold_out:
+        written = _draw_held_out(store, study, target, level, out)
+    elif mixes:
+        from mfscale.cli import _mix_figures, _mixing
+
+        costs = _mixing.read_pairs("--cost", cost or [])
+        written = _mix_figures.draw_mixes(store, study, target, costs, level, out)
+    else:
+        written = _draw_laws(answers_of(law, store, study, target, level), out, forest=forest)
     if json:
         print_json([str(path) for path in written])
         return
@@ -216,3 +232,64 @@ def _print_fits(question: Question, fits: "list[Fit]") -> None:
         title = f"{question.law} laws of {question.y} against {question.x}"
         print_frame(table[list(kept)], title=title)
         console.print()
+
+
+def _draw_laws(
+    answers: "list[tuple[Question, list[Fit]]]", out: Path, *, forest: bool
+) -> list[Path]:
+    from mfscale.report import (
+        error_against_labels,
+        fine_tuned_against_pretrained,
+        parameters_by_group,
+        save,
+    )
+
+    draw = {_analysis.POWER: error_against_labels, _analysis.LINE: fine_tuned_against_pretrained}
+    names = {
+        _analysis.POWER: "error-against-labels",
+        _analysis.LINE: "fine-tuned-against-pretrained",
+    }
+    written: list[Path] = []
+    for question, fits in answers:
+        if forest:
+            written += save(parameters_by_group(fits), out / f"forest-{names[question.law]}")
+            continue
+        figure = draw[question.law](
+            question.frame,
+            fits,
+            x=question.x,
+            y=question.y,
+            group=list(question.group),
+            panel="architecture" if "architecture" in question.group else None,
+        )
+        written += save(figure, out / names[question.law])
+    return written
+
+
+def _draw_held_out(
+    store: Path, study: Path | None, target: str, level: float, out: Path
+) -> list[Path]:
+    """Draw power laws of all but the most labels of each group, and the runs of these."""
+    from dataclasses import replace
+
+    from mfscale.cli.results import study_rows
+    from mfscale.report import ReportError, error_against_labels, save
+    from mfscale.results import Store
+
+    asked = _analysis.of_store(study_rows(Store(store), study), _analysis.POWER, target)
+    sizes = asked.frame.groupby(list(asked.group), dropna=False)[asked.x]
+    enough = sizes.transform("nunique") > 2
+    held_out = enough & (asked.frame[asked.x] == sizes.transform("max"))
+    if not held_out.any():
+        raise ReportError("no group has three numbers of labels, of which one can be held out")
+    rest = replace(asked, frame=asked.frame[enough & ~held_out])
+    figure = error_against_labels(
+        rest.frame,
+        rest.fit(level),
+        x=asked.x,
+        y=asked.y,
+        group=list(asked.group),
+        panel="architecture" if "architecture" in asked.group else None,
+        held_out=asked.frame[held_out],
+    )
+    return list(save(figure, out / "held-out"))

@@ -1,6 +1,7 @@
 """Pictures of fitted laws, of the size and quality that a journal column asks for."""
 
 from mfscale.report.errors import ReportError
+from mfscale.report.forest import parameters_by_group
 from mfscale.report.laws import error_against_labels, fine_tuned_against_pretrained
 from mfscale.report.naming import column_label, group_names
 from mfscale.report.save import save
@@ -11,5 +12,6 @@ __all__ = [
     "error_against_labels",
     "fine_tuned_against_pretrained",
     "group_names",
+    "parameters_by_group",
     "save",
 ]

@@ -1,4 +1,4 @@
-"""Figures of fitted laws: every run a point, each law a line with its band, a table of slopes."""
+"""Figures of fitted laws: runs and their means, lines with bands, residuals, a table of slopes."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -8,7 +8,9 @@ import pandas as pd
 
 from mfscale.report.errors import ReportError
 from mfscale.report.naming import column_label
-from mfscale.report.panel import draw_panel, panel_height_in
+from mfscale.report.panel import draw_panel, panel_height_in, with_interval
+from mfscale.report.replicates import replicate_means
+from mfscale.report.residuals import draw_residuals, set_residual_limits
 from mfscale.report.selection import DrawnLaw, drawn_laws
 from mfscale.report.style import (
     SETTINGS,
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _AXES_HEIGHT_IN, _TOP_IN, _BOTTOM_IN, _LEFT_IN, _RIGHT_IN = 2.3, 0.08, 0.45, 0.55, 0.1
+_STRIP_IN, _BETWEEN_IN = 0.42, 0.09  # height of the residuals, and what is free above them
 _PANEL_IN, _GAP_IN = 2.1, 0.12  # width of one of several panels, and what is left free of it
+_MOST_SLOPES, _SLOPE_POINTS = 6, 5.5  # on lines; more stand in the panel alone
 _BEYOND = 10**0.12  # the factor by which a law is drawn, dashed, beyond its data
 _MARGIN = 10**0.03
 
@@ -38,6 +42,7 @@ def error_against_labels(
     y: str,
     group: Sequence[str] | str = "pretraining",
     panel: str | None = None,
+    held_out: pd.DataFrame | None = None,
     x_label: str | None = None,
     y_label: str | None = None,
 ) -> "Figure":
@@ -51,15 +56,20 @@ def error_against_labels(
         Columns: labels, error, pre-training (and whatever else parts the groups).
     panel
         One of the columns of `group`: each of its values gets a panel of its own.
+    held_out
+        Rows that were not fitted, to see what the laws foretell of them: they are crosses, and
+        lines reach them.
     x_label, y_label
         Instead of the names that the columns suggest.
 
     Returns
     -------
     Figure
-        Both axes logarithmic. Solid lines lie inside the data, dashed ones beyond. Bands are the
-        interval of the law, left out where they span more than a factor of four or are unknown;
-        with a single law a lighter band is the interval of a new run. Below are the exponents with
+        Both axes logarithmic. Every run is an open point, the geometric mean of replicates a filled
+        one. Solid lines lie inside the data, dashed ones beyond. Bands are the interval of the law,
+        left out where they span more than a factor of four or are unknown; with a single law a
+        lighter band is the interval of a new run. Up to six lines bear their exponents, where there
+        is room. Below is a strip of every run divided by its law; then the exponents with
         intervals, the numbers of runs and of independent clusters, and every warning of the fits,
         without names if it is true of all. A law that its data did not determine has points and
         no line.
@@ -69,7 +79,7 @@ def error_against_labels(
     ReportError
         If there is nothing to draw, or the fits are of another law, table or columns.
     """
-    laws = drawn_laws(frame, fits, "power", x, y, _columns(group), panel)
+    laws = drawn_laws(frame, fits, "power", x, y, _columns(group), panel, held_out)
     return _figure(laws, "exponent", "exponent β", x_label, y_label)
 
 
@@ -107,29 +117,33 @@ def _figure(
     panels = list(dict.fromkeys(law.panel for law in laws))
     with mpl.rc_context(SETTINGS):
         panel_in = panel_height_in(laws)
-        height = _TOP_IN + _AXES_HEIGHT_IN + _BOTTOM_IN + panel_in
+        strip_in = panel_in + _BOTTOM_IN
+        axes_in = strip_in + _STRIP_IN + _BETWEEN_IN
+        height = axes_in + _AXES_HEIGHT_IN + _TOP_IN
         width = WIDTH_IN if len(panels) == 1 else _LEFT_IN + _RIGHT_IN + len(panels) * _PANEL_IN
         figure = Figure(figsize=(width, height))
         room = (width - _LEFT_IN - _RIGHT_IN + _GAP_IN) / len(panels)
+        every, strips = [], []
         for i, value in enumerate(panels):
-            axes = figure.add_axes(
-                (
-                    (_LEFT_IN + i * room) / width,
-                    (panel_in + _BOTTOM_IN) / height,
-                    (room - _GAP_IN) / width,
-                    _AXES_HEIGHT_IN / height,
-                )
-            )
+            left, wide = (_LEFT_IN + i * room) / width, (room - _GAP_IN) / width
+            axes = figure.add_axes((left, axes_in / height, wide, _AXES_HEIGHT_IN / height))
+            strip = figure.add_axes((left, strip_in / height, wide, _STRIP_IN / height))
+            every.append(axes)
+            strips.append(strip)
             inside = [law for law in laws if law.panel == value]
             _draw_laws(axes, inside, alone=len(laws) == 1)
-            axes.set_xlabel(x_label or column_label(laws[0].fit.x), labelpad=2)
+            draw_residuals(strip, inside)
+            strip.set_xlabel(x_label or column_label(laws[0].fit.x), labelpad=2)
             if value is not None:
                 axes.text(0.97, 0.97, str(value), transform=axes.transAxes, ha="right", va="top")
-        every = figure.axes
         every[0].set_ylabel(y_label or column_label(laws[0].fit.y), labelpad=2)
+        strips[0].set_ylabel("run / law", labelpad=2, fontsize=6)
         _set_limits(every, laws)
-        for axes in every[1:]:
+        set_residual_limits(strips, every)
+        for axes in (*every[1:], *strips[1:]):
             axes.yaxis.set_tick_params(labelleft=False)
+        if len(panels) == 1 and len(laws) <= _MOST_SLOPES:
+            _write_slopes(every[0], laws, parameter)
         draw_panel(figure, panel_in, laws, parameter, heading)
     return figure
 
@@ -154,21 +168,50 @@ def _draw_runs(axes: "Axes", law: DrawnLaw) -> None:
         zorder=3,
         gid=f"runs: {law.name}",
     )
+    means = replicate_means(law)
+    axes.scatter(
+        means[:, 0],
+        means[:, 1],
+        s=17,
+        marker=law.marker,
+        color=law.colour,
+        linewidths=0,
+        alpha=0.75,
+        zorder=2.5,
+        gid=f"means: {law.name}",
+    )
+    axes.scatter(
+        law.held_out_xy[:, 0],
+        law.held_out_xy[:, 1],
+        s=13,
+        marker="x",
+        color=law.colour,
+        linewidths=0.8,
+        zorder=3,
+        gid=f"held out: {law.name}",
+    )
+
+
+def _ends(law: DrawnLaw) -> tuple[float, float]:
+    """How far a law is drawn: somewhat beyond its data, and to what was held out."""
+    low, high = law.fit.x_range
+    others = law.held_out_xy[:, 0]
+    return min([low / _BEYOND, *others]), max([high * _BEYOND, *others])
 
 
 def _draw_law(axes: "Axes", law: DrawnLaw, *, alone: bool) -> None:
     fit, colour = law.fit, law.colour
-    low, high = fit.x_range
+    (low, high), (first, last) = fit.x_range, _ends(law)
     for a, b, style, kind in (
         (low, high, "-", "law"),
-        (low / _BEYOND, low, "--", "beyond"),
-        (high, high * _BEYOND, "--", "beyond"),
+        (first, low, "--", "beyond"),
+        (high, last, "--", "beyond"),
     ):
         part = fit.predict([a, b])
         axes.plot(part["x"], part["median"], style, color=colour, gid=f"{kind}: {law.name}")
     if not law.has_interval() or law.band_is_too_wide():
         return
-    whole = fit.predict(np.geomspace(low / _BEYOND, high * _BEYOND, 90))
+    whole = fit.predict(np.geomspace(first, last, 90))
     bands = [("mean", 0.16), ("new_run", 0.08)] if alone else [("mean", 0.16)]
     for band, alpha in bands:
         axes.fill_between(
@@ -182,11 +225,42 @@ def _draw_law(axes: "Axes", law: DrawnLaw, *, alone: bool) -> None:
         )
 
 
+def _write_slopes(axes: "Axes", laws: Sequence[DrawnLaw], parameter: str) -> None:
+    """Write each slope and its interval beside the end of its line, where none was written yet."""
+    from matplotlib.patheffects import withStroke  # noqa: PLC0415 - drawing alone needs it
+
+    taken: list[float] = []
+    for law in laws:
+        if not (law.fit.determined and law.has_interval()):
+            continue
+        x = law.fit.x_range[1]
+        before, y = law.fit.predict(law.fit.x_range)["median"]
+        above = y > before  # on the side of which the line turns away
+        height = float(axes.transData.transform((x, y))[1]) * 72 / axes.figure.dpi
+        if any(abs(height - other) < 1.8 * _SLOPE_POINTS for other in taken):
+            continue
+        taken.append(height)
+        axes.annotate(
+            with_interval(law.fit.parameters[parameter]),
+            (x, y),
+            (-5, 4 if above else -4),
+            textcoords="offset points",
+            ha="right",
+            va="bottom" if above else "top",
+            fontsize=_SLOPE_POINTS,
+            color=law.colour,
+            path_effects=[withStroke(linewidth=1.5, foreground="white")],
+            gid=f"slope: {law.name}",
+            zorder=4,
+        )
+
+
 def _set_limits(every: "Sequence[Axes]", laws: Sequence[DrawnLaw]) -> None:
     """Limits from the runs and lines alone, so that a wide band cannot squeeze them."""
-    x = np.concatenate([law.x for law in laws])
+    x = np.concatenate([values for law in laws for values in (law.x, law.held_out_xy[:, 0])])
     lines = [np.asarray(line.get_ydata(), float) for axes in every for line in axes.get_lines()]
-    y = np.concatenate([*(law.y for law in laws), *lines])
+    held_out = [law.held_out_xy[:, 1] for law in laws]
+    y = np.concatenate([*(law.y for law in laws), *held_out, *lines])
     room = max(float(y.max() / y.min()) ** 0.06, 1.05)
     for axes in every:
         axes.set_xlim(x.min() / _BEYOND / _MARGIN, x.max() * _BEYOND * _MARGIN)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from mfscale.report.naming import column_label
+from mfscale.report.naming import column_label, naming_columns
+from mfscale.report.replicates import replicate_means
 from mfscale.report.selection import WIDEST_BAND, DrawnLaw
 from mfscale.scaling import Parameter, format_interval, format_number, format_percent
 
@@ -52,7 +53,7 @@ def draw_panel(
             zorder=3,
         )
         found = law.fit.parameters[parameter]
-        cells = (_with_interval(found), str(law.fit.n_rows), str(law.fit.n_clusters))
+        cells = (with_interval(found), str(law.fit.n_rows), str(law.fit.n_clusters))
         _draw_row(axes, y, _NAME_IN, _lines(law.name), cells)
         y -= _ROW_IN * len(_lines(law.name))
     y += (_ROW_IN - _NOTE_IN) / 2 - _GAP_IN
@@ -77,7 +78,8 @@ def _draw_row(
     axes.text(_INDEPENDENT_IN, y, independent, weight=weight, ha="right", **_CELL)
 
 
-def _with_interval(found: Parameter) -> str:
+def with_interval(found: Parameter) -> str:
+    """A parameter as the panel shows it: 0.45 (0.41–0.49), or what is not known of it."""
     if isnan(found.estimate):
         return "not determined"
     if isnan(found.low):
@@ -86,7 +88,8 @@ def _with_interval(found: Parameter) -> str:
 
 
 def _title(laws: Sequence[DrawnLaw]) -> list[str]:
-    columns = ", ".join(column_label(column) for column in laws[0].fit.group)
+    named = naming_columns([law.fit.group for law in laws])
+    columns = ", ".join(map(column_label, named))
     return textwrap.wrap(columns, _NAME_CHARACTERS + 2) or [""]
 
 
@@ -99,7 +102,11 @@ def _notes(laws: Sequence[DrawnLaw]) -> list[str]:
     for law in laws:
         for warning in law.fit.warnings:
             about.setdefault(_in_words(warning.message, law), []).append(law.name)
-    paragraphs = [f"Every run is a point. {_about_bands(laws)}Dashed: beyond the data."]
+    means = any(len(replicate_means(law)) for law in laws)
+    runs = "an open point, the mean of replicates a filled one" if means else "a point"
+    paragraphs = [f"Every run is {runs}. {_about_bands(laws)}Dashed: beyond the data."]
+    if any(len(law.held_out) for law in laws):
+        paragraphs[0] += " Crosses: runs held out, which the laws were not fitted to."
     paragraphs += [
         f"⚠ {message}." if len(names) == len(laws) else f"⚠ {'; '.join(names)}: {message}."
         for message, names in about.items()

@@ -1,7 +1,7 @@
 """What a figure of laws draws: for each fit its rows, its name, its colour and its marker."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -17,18 +17,38 @@ WIDEST_BAND = 4  # highest over lowest, at the ends of the data
 
 @dataclass(frozen=True)
 class DrawnLaw:
-    """A fit and how it is shown; x and y are the rows that it rests on, shapes ``(n,)``.
+    """A fit and how it is shown; `rows` are those that it rests on, of the table that was fitted.
 
-    `panel` is the value that chooses the panel; None where there is one panel.
+    `panel` is the value that chooses the panel; None where there is one panel. `held_out` are rows
+    of the same group that were not fitted.
     """
 
     fit: Fit
     name: str
-    x: NDArray[np.float64]
-    y: NDArray[np.float64]
+    rows: pd.DataFrame = field(repr=False)
     colour: str
     marker: str
     panel: Scalar = None
+    held_out: pd.DataFrame = field(default_factory=pd.DataFrame, repr=False)
+
+    @property
+    def held_out_xy(self) -> NDArray[np.float64]:
+        """Predictor and error of the rows that were not fitted, shape ``(n, 2)``."""
+        if self.held_out.empty:
+            return np.empty((0, 2))
+        return np.column_stack(
+            [_numbers(self.held_out, self.fit.x), _numbers(self.held_out, self.fit.y)]
+        )
+
+    @property
+    def x(self) -> NDArray[np.float64]:
+        """Predictor of each row, shape ``(n,)``."""
+        return _numbers(self.rows, self.fit.x)
+
+    @property
+    def y(self) -> NDArray[np.float64]:
+        """Error of each row, shape ``(n,)``."""
+        return _numbers(self.rows, self.fit.y)
 
     def has_interval(self) -> bool:
         """Whether anything is known of how sure the law is."""
@@ -50,6 +70,7 @@ def drawn_laws(
     y: str,
     group: Sequence[str],
     panel: str | None = None,
+    held_out: pd.DataFrame | None = None,
 ) -> list[DrawnLaw]:
     """Check that `fits` belong to `frame`, and choose names and looks.
 
@@ -85,9 +106,10 @@ def drawn_laws(
         DrawnLaw(
             fit,
             name,
-            *_points(frame, fit),
+            _rows_of(frame, fit),
             *looks[_kind(fit, panel)],
             panel=fit.group[panel] if panel else None,
+            held_out=pd.DataFrame() if held_out is None else held_out[_in_group(held_out, fit)],
         )
         for fit, name in zip(ordered, names, strict=True)
     ]
@@ -97,22 +119,31 @@ def _kind(fit: Fit, panel: str | None) -> tuple[Scalar, ...]:
     return tuple(value for column, value in fit.group.items() if column != panel)
 
 
-def _points(frame: pd.DataFrame, fit: Fit) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _in_group(frame: pd.DataFrame, fit: Fit) -> NDArray[np.bool_]:
     mask = np.ones(len(frame), dtype=bool)
     for column, value in fit.group.items():
         series = frame[column]
         mask &= (series.isna() if value is None else series == value).to_numpy(dtype=bool)
+    return mask
+
+
+def _rows_of(frame: pd.DataFrame, fit: Fit) -> pd.DataFrame:
+    mask = _in_group(frame, fit)
     if fit.cluster is not None:
         mask &= frame[fit.cluster].notna().to_numpy(dtype=bool)
     rows = frame[mask]
-    x, y = (rows[name].to_numpy(dtype=float, na_value=np.nan) for name in (fit.x, fit.y))
+    x, y = _numbers(rows, fit.x), _numbers(rows, fit.y)
     usable = np.isfinite(x) & np.isfinite(y) & (x > 0) & (y > 0)
     if int(usable.sum()) != fit.n_rows:
         raise ReportError(
             f"the law of {fit.group or 'all rows'} rests on {fit.n_rows} rows, but the table has "
             f"{int(usable.sum())} of them; draw the table that was fitted"
         )
-    return x[usable], y[usable]
+    return rows[usable]
+
+
+def _numbers(rows: pd.DataFrame, column: str) -> NDArray[np.float64]:
+    return np.asarray(rows[column].to_numpy(dtype=float, na_value=np.nan))
 
 
 def _words(law: str, x: str, y: str, group: list[str]) -> str:

@@ -57,12 +57,12 @@ def _against_parent(frame: pd.DataFrame, group: str | list[str] = LABELS) -> Fig
     return fine_tuned_against_pretrained(frame, fits, **columns)
 
 
-def _runs(figure: Figure) -> dict[str, np.ndarray]:
+def _runs(figure: Figure, kind: str = "runs", axes: int = 0) -> dict[str, np.ndarray]:
     """Group → positions of its points."""
     return {
-        str(artist.get_gid()).removeprefix("runs: "): np.asarray(artist.get_offsets())
-        for artist in figure.axes[0].collections
-        if isinstance(artist, PathCollection)
+        str(artist.get_gid()).removeprefix(f"{kind}: "): np.asarray(artist.get_offsets())
+        for artist in figure.axes[axes].collections
+        if isinstance(artist, PathCollection) and str(artist.get_gid()).startswith(f"{kind}: ")
     }
 
 
@@ -92,10 +92,11 @@ def test_every_run_is_a_point(frame: pd.DataFrame) -> None:
 
 
 def test_axes_are_named_with_units(frame: pd.DataFrame) -> None:
-    axes = _against_labels(frame).axes[0]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("CC training labels", "CC test MAE (meV)")
-    assert axes.get_xscale() == axes.get_yscale() == "log"
-    assert _against_parent(frame).axes[0].get_xlabel() == "pre-trained validation MAE (meV)"
+    axes, strip = _against_labels(frame).axes[:2]
+    assert (strip.get_xlabel(), axes.get_ylabel()) == ("CC training labels", "CC test MAE (meV)")
+    assert axes.get_xscale() == axes.get_yscale() == strip.get_xscale() == "log"
+    assert axes.get_xlim() == strip.get_xlim()
+    assert _against_parent(frame).axes[1].get_xlabel() == "pre-trained validation MAE (meV)"
 
 
 def test_lines_are_solid_inside_the_data_and_dashed_beyond(frame: pd.DataFrame) -> None:
@@ -111,12 +112,68 @@ def test_lines_are_solid_inside_the_data_and_dashed_beyond(frame: pd.DataFrame) 
 
 def test_ticks_are_plain_numbers(frame: pd.DataFrame) -> None:
     for figure in (_against_labels(frame), _against_parent(frame)):
-        for axis in (figure.axes[0].xaxis, figure.axes[0].yaxis):
+        for axis in (figure.axes[1].xaxis, figure.axes[0].yaxis):
             labels = [label.get_text() for label in axis.get_ticklabels()]
             assert len(labels) >= 3
             assert [float(label) for label in labels] == pytest.approx(axis.get_ticklocs())
-    sizes = _against_labels(frame).axes[0].xaxis.get_ticklocs()
-    assert list(sizes) == [25, 50, 100]
+    for axes in _against_labels(frame).axes[:2]:
+        assert list(axes.xaxis.get_ticklocs()) == [25, 50, 100]
+
+
+def test_means_of_replicates_are_geometric(frame: pd.DataFrame) -> None:
+    means = _runs(_against_labels(frame), "means")
+    direct = frame[frame["pretraining"] == "none"]
+    expected = np.exp(np.log(direct[ERROR]).groupby(direct[LABELS]).mean())
+    assert means["none (direct)"][:, 0] == pytest.approx([25, 50, 100])
+    assert means["none (direct)"][:, 1] == pytest.approx(expected.to_numpy())
+    # Of a line of two errors: runs of one pre-training.
+    assert {len(points) for points in _runs(_against_parent(frame), "means").values()} == {3}
+
+
+def test_every_run_is_divided_by_its_law_below(frame: pd.DataFrame) -> None:
+    figure = _against_labels(frame)
+    ratios = _runs(figure, "residuals", axes=1)
+    assert {name: len(points) for name, points in ratios.items()} == {
+        name: len(points) for name, points in _runs(figure).items()
+    }
+    for points in ratios.values():  # residuals of a fit of logarithms add up to nothing
+        assert np.log(points[:, 1]).sum() == pytest.approx(0, abs=1e-9)
+    low, high = figure.axes[1].get_ylim()
+    assert low * high == pytest.approx(1)
+    assert low < min(points[:, 1].min() for points in ratios.values())
+
+
+def test_lines_bear_their_slopes_where_there_is_room(frame: pd.DataFrame) -> None:
+    figure = _against_labels(frame)
+    [direct] = fit(frame[frame["pretraining"] == "none"], "power", x=LABELS, y=ERROR)
+    exponent = direct.parameters["exponent"]
+    slopes = {t.get_gid(): t.get_text() for t in figure.axes[0].texts if t.get_gid()}
+    told = f"{exponent.estimate:.3f} ({exponent.low:.3f}–{exponent.high:.3f})"
+    assert slopes["slope: none (direct)"] == told
+    assert len(slopes) == 4
+    many = pd.concat([frame.assign(size="tiny"), frame.assign(size="small")])
+    assert not _against_labels(many, ["pretraining", "size"]).axes[0].texts
+
+
+def test_runs_held_out_are_crosses_that_the_lines_reach(frame: pd.DataFrame) -> None:
+    columns = {"x": LABELS, "y": ERROR, "group": "pretraining"}
+    held_out = frame[LABELS] == 100
+    fits = fit(frame[~held_out], "power", cluster="root_id", **columns)
+    figure = error_against_labels(frame[~held_out], fits, held_out=frame[held_out], **columns)
+    crosses = _runs(figure, "held out")
+    assert {len(points) for points in crosses.values()} == {3}
+    assert all((points[:, 0] == 100).all() for points in crosses.values())
+    for axes, kind in enumerate(("runs", "residuals")):
+        assert {len(points) for points in _runs(figure, kind, axes).values()} == {6}
+    [direct] = [found for found in fits if found.group["pretraining"] == "none"]
+    ratios = _runs(figure, "held out", axes=1)["none (direct)"][:, 1]
+    assert ratios == pytest.approx(
+        crosses["none (direct)"][:, 1] / float(direct.predict(100)["median"].iloc[0])
+    )
+    beyond = [line for line in figure.axes[0].lines if str(line.get_gid()).startswith("beyond")]
+    assert max(np.max(line.get_xdata()) for line in beyond) == 100
+    assert figure.axes[0].get_xlim()[1] > 100
+    assert "Crosses: runs held out" in _text(figure)
 
 
 def test_slopes_counts_and_warnings_are_read_below(frame: pd.DataFrame) -> None:
@@ -155,7 +212,10 @@ def test_two_seeds_have_lines_but_neither_bands_nor_intervals(frame: pd.DataFram
     assert _bands(figure) == 0
     text = _text(figure)
     assert text.count("(unknown)") == 3
-    assert "Every run is a point. Dashed: beyond the data." in text
+    told = (
+        "Every run is an open point, the mean of replicates a filled one. Dashed: beyond the data."
+    )
+    assert told in text
 
 
 def test_warnings_are_merged_and_unnamed_where_true_of_all(frame: pd.DataFrame) -> None:
