@@ -15,11 +15,14 @@ from mfscale.cli import (
     data,
     export,
     laws,
+    mixes,
     models,
     plan,
+    predictions,
     questions,
     results,
     study,
+    worths,
 )
 from mfscale.cli._output import stderr
 
@@ -40,7 +43,10 @@ for room in (
     compare,
     results,
     laws,
+    predictions,
     questions,
+    mixes,
+    worths,
     claims,
     export,
     archive,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mfscale.cli._analysis import VARIANTS, Table, cautions_of, settings_of
+from mfscale.cli._asked import Asked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +69,17 @@ class Mixing:
         if not found:
             raise FitError("; ".join(dict.fromkeys(reasons)))
         return found
+
+
+def asked_for(asked: Asked) -> Mixing:
+    """The rows of a mix, of a table or a store."""
+    if (table := asked.of_table()) is not None:
+        return mixes_of_table(table, asked.target)
+    if asked.x is not None:
+        from mfscale.scaling import FitError
+
+        raise FitError(f"--x {asked.x}: the labels of a store are counted by method; leave it out")
+    return mixes_of_store(asked.rows(), asked.target)
 
 
 def mixes_of_store(frame: "pd.DataFrame", target: str) -> Mixing:

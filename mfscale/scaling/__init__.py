@@ -31,6 +31,7 @@ from mfscale.scaling.fitting import fit, summary
 from mfscale.scaling.laws import LAWS, Coefficient, Law, label_equivalent, own_law
 from mfscale.scaling.noisy_pairs import YorkLine, york, york_lines
 from mfscale.scaling.numerals import format_interval, format_number, format_percent
+from mfscale.scaling.options import Intervals
 from mfscale.scaling.parameters import Parameter
 from mfscale.scaling.questions import MIX_LAWS, Inverse, Mix, Worth, fit_mix, invert, mix, worth
 from mfscale.scaling.result import Axis, Fit
@@ -48,6 +49,7 @@ __all__ = [
     "Fit",
     "FitError",
     "FitWarning",
+    "Intervals",
     "Inverse",
     "Law",
     "Mix",
