@@ -127,7 +127,10 @@ def _fits_of_table(table: _analysis.Table, law: str, level: float) -> "list[Fit]
             f"--table {table.path}: the {law} law is of {' and '.join(roles)}; name their columns "
             f"with --x {example} and the error with --y"
         )
-    pairs = [each.split("=", 1) if "=" in each else [r, each] for r, each in zip(roles, given)]
+    pairs = [
+        each.split("=", 1) if "=" in each else [role, each]
+        for role, each in zip(roles, given, strict=True)
+    ]
     return fit(
         read_table(table.path),
         law,
@@ -174,7 +177,7 @@ def _fits_over_sizes(asked: Asked, law: str) -> "list[Fit]":
 
 
 def _varying(rows: "pd.DataFrame", columns: Sequence[str]) -> list[str]:
-    return [c for c in columns if c in rows and rows[c].nunique(dropna=False) > 1]
+    return [c for c in columns if c in rows and len(rows[c].unique()) > 1]
 
 
 def _settings_of_sizes(rows: "pd.DataFrame", settings: Sequence[str]) -> "tuple[FitWarning, ...]":

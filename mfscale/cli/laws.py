@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -44,7 +44,7 @@ class How(StrEnum):
     @property
     def kind(self) -> "Intervals":
         """As a fit takes it."""
-        return cast("Intervals", self.value)
+        return self.value
 
 
 LawOption = Annotated[

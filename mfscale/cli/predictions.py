@@ -132,9 +132,8 @@ def _warned(fits: "list[Fit]", places: list[dict[str, float]], target: str) -> "
         if not found.determined:
             warned.append((found.group, found.warnings))
             continue
-        for point in places:
-            if (values := values_of(found, point, target)) is not None:
-                warned.append((found.group, found.warnings_at(values)))
+        known = (values_of(found, point, target) for point in places)
+        warned += [(found.group, found.warnings_at(v)) for v in known if v is not None]
     return warned
 
 

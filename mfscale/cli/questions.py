@@ -1,4 +1,4 @@
-"""``compare`` and ``invert``: do groups share a law, and how many labels does an error take?"""
+"""``compare`` and ``invert``: whether groups share a law, and how many labels an error takes."""
 
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any

@@ -62,8 +62,8 @@ def worth(
     frame = frame[[*answers[0].group, *(c for c in frame if c not in answers[0].group)]]
     print_frame(frame, title=f"What pre-training is worth, in {question.x}")
     console.print(
-        f"low, high: {asked.level:.0%} interval; helps, pays: probability that it is worth more than 0, "
-        "more than its price in labels"
+        f"low, high: {asked.level:.0%} interval; helps, pays: probability that it is worth more "
+        "than 0, more than its price in labels"
     )
     print_warnings(warned)
 

@@ -26,6 +26,7 @@ the law and of a new run, and can be saved, with its bootstrap draws, and loaded
 from mfscale.scaling.cautions import FitWarning
 from mfscale.scaling.choice import Choice, choose
 from mfscale.scaling.comparison import Comparison, compare
+from mfscale.scaling.designs import Suggestion, suggest
 from mfscale.scaling.errors import FitError
 from mfscale.scaling.fitting import fit, summary
 from mfscale.scaling.laws import LAWS, Coefficient, Law, label_equivalent, own_law
@@ -57,6 +58,7 @@ __all__ = [
     "Scalar",
     "Search",
     "Solution",
+    "Suggestion",
     "Worth",
     "YorkLine",
     "choose",
@@ -70,6 +72,7 @@ __all__ = [
     "label_equivalent",
     "mix",
     "own_law",
+    "suggest",
     "summary",
     "worth",
     "york",

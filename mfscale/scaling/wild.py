@@ -98,13 +98,13 @@ class _Test:
         while self.p_value(self.estimate + sign * step * self.error) > 1 - level:
             inside, step = step, 2 * step
             if step > _FURTHEST:
-                return sign * inf
+                return inf if sign > 0 else -inf
         outside = step
         for _ in range(_HALVINGS):
             middle = (inside + outside) / 2
             kept = self.p_value(self.estimate + sign * middle * self.error) > 1 - level
             inside, outside = (middle, outside) if kept else (inside, middle)
-        return self.estimate + sign * outside * self.error
+        return float(self.estimate + sign * outside * self.error)
 
 
 def moments_of(design: Vector, y: Vector, clusters: Indices) -> Moments:

@@ -55,8 +55,10 @@ def test_p_is_that_of_the_definition(contrast: tuple[float, float], value: float
 
 
 def test_a_mean_of_twelve_is_fishers_test_of_signs() -> None:
-    """With two-point weights and one row each, samples are the 2¹² choices of signs of y − v, and
-    |t*| rises with |Σ sign (y − v)|: R. A. Fisher, *The Design of Experiments* (1935), section 21.
+    """R. A. Fisher, *The Design of Experiments* (1935), section 21.
+
+    With two-point weights and one row each, samples are the 2¹² choices of signs of y − v, and
+    |t*| rises with |Σ sign (y − v)|.
     """
     y = np.random.default_rng(3).normal(1.0, 1.0, 12)
     moments = moments_of(np.ones((12, 1)), y, np.arange(12))
