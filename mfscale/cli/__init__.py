@@ -22,6 +22,7 @@ from mfscale.cli import (
     questions,
     results,
     study,
+    suggestions,
     worths,
 )
 from mfscale.cli._output import stderr
@@ -47,6 +48,7 @@ for room in (
     questions,
     mixes,
     worths,
+    suggestions,
     claims,
     export,
     archive,

@@ -72,7 +72,12 @@ class Asked:
         from mfscale.cli.results import study_rows
         from mfscale.results import Store, select
 
-        return select(study_rows(Store(self.store), self.study), self.where or ())
+        rows = select(study_rows(Store(self.store), self.study), self.where or ())
+        if self.where and rows.empty:
+            from mfscale.scaling import FitError
+
+            raise FitError(f"--where {' '.join(self.where)}: no row of {self.store} is like this")
+        return rows
 
     def question(self, law: str) -> _analysis.Question:
         """The question of a law of one predictor."""

@@ -114,7 +114,7 @@ def mixes_of_store(frame: "pd.DataFrame", target: str) -> Mixing:
     varying = [c for c in candidates if (within[c] > 1).any()]
     largest = [k for k in dict.fromkeys(kinds) if not any(_within(k, o) for o in kinds if o != k)]
     parts = tuple(part for kind in largest for part in _parts(rows, kind, varying))
-    costs = _costs(str(rows["dataset"].iloc[0]))
+    costs = costs_of(str(rows["dataset"].iloc[0]))
     return Mixing(parts, labels, target, y, (KIND, *varying), "root_id", costs, of_store=True)
 
 
@@ -165,7 +165,8 @@ def prices(mixing: Mixing, given: Mapping[str, float], found: "Fit") -> dict[str
     return {c: costs[m] for m, c in mixing.labels.items() if c in columns and m in costs}
 
 
-def _costs(dataset: str) -> dict[str, float]:
+def costs_of(dataset: str) -> dict[str, float]:
+    """Method → relative cost of a label, as the dataset states it."""
     from mfscale.data import DatasetError, open_dataset
 
     try:

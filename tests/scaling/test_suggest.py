@@ -85,7 +85,7 @@ def test_variance_is_that_of_generalised_least_squares() -> None:
 
 
 def test_new_checkpoints_are_suggested_where_they_are_what_is_lacking() -> None:
-    """Where three checkpoints scatter most, a fourth tells more than a run; at 30 runs' cost not."""
+    """A fourth checkpoint tells more than a run of three that scatter; at 30 times the cost not."""
     table = study(3, np.random.default_rng(2))
     table["mae"] *= table["root"].map({0: 0.7, 1: 1.0, 2: 1.4})
     law = fitted(table)

@@ -251,7 +251,8 @@ def _modelled(
         gradients[mine] = _jacobian(law, points)[0]
     asked = np.concatenate([_jacobian(law, a.point)[0] for a in answers])
     model = _Model(law, answers, Information(found, design, rows.clusters, gradients, of, asked))
-    return model, (*warnings, *_cautions(found.assumed, law, bool(mine.any())))
+    again = bool((of[mine] <= rows.clusters.max()).any())
+    return model, (*warnings, *_cautions(found.assumed and again, law, bool(mine.any())))
 
 
 def _cautions(assumed: bool, law: Fit, any_candidate: bool) -> list[FitWarning]:
