@@ -152,6 +152,17 @@ def read_pairs(option: str, pairs: list[str]) -> dict[str, float]:
     return found
 
 
+def by_column(mixing: Mixing, point: Mapping[str, float], columns: set[str]) -> dict[str, float]:
+    """Column → number of labels, of methods or columns; a method that is not named counts none."""
+    from mfscale.scaling import FitError
+
+    named = {**{c: c for c in mixing.labels.values()}, **mixing.labels}
+    for name in point:
+        if named.get(name) not in columns:
+            raise FitError(f"{name} = {point[name]:g}: the law is of {', '.join(sorted(columns))}")
+    return dict.fromkeys(sorted(columns), 0.0) | {named[n]: v for n, v in point.items()}
+
+
 def prices(mixing: Mixing, given: Mapping[str, float], found: "Fit") -> dict[str, float]:
     """Column → cost of a label of this fit, of those given or else the dataset's own."""
     from mfscale.scaling import FitError

@@ -46,12 +46,11 @@ def studies_of(
     strategies = list(dict.fromkeys(run.strategy for run in chosen))
     done = [run for run in offer.runs if {stage.id for stage in run.stages} <= finished]
     for strategy in strategies:
-        for names in files:
-            if _table([*names, strategy], chosen, done) is not None:
-                names.append(strategy)
-                break
-        else:
+        room = next((n for n in files if _table([*n, strategy], chosen, done) is not None), None)
+        if room is None:
             files.append([strategy])
+        else:
+            room.append(strategy)
     found = []
     for i, names in enumerate(files):
         table = _table(names, chosen, done)
@@ -74,14 +73,16 @@ def _table(
             cells.setdefault(_cell(run), run.shared)
             by_cell.setdefault((run.strategy, _cell(run)), []).append(run)
     spare = {(run.strategy, _cell(run)): [run] for run in reversed(done)}
-    table = []
+    table: list[dict[str, Run]] = []
     for cell in cells:
         columns = {n: by_cell.get((n, cell)) or spare.get((n, cell)) for n in names}
         full = {n: runs for n, runs in columns.items() if runs}
         if len(full) < len(names):
             return None
-        for i in range(max(map(len, full.values()))):
-            table.append({n: runs[min(i, len(runs) - 1)] for n, runs in full.items()})
+        table += [
+            {n: runs[min(i, len(runs) - 1)] for n, runs in full.items()}
+            for i in range(max(map(len, full.values())))
+        ]
     return table
 
 
@@ -94,7 +95,7 @@ def _tree(
 ) -> dict[str, Any]:
     study = offer.study
     tree: dict[str, Any] = {"name": name, **copy.deepcopy(dict(study.shared))}
-    tree |= {place[0]: 0 for place in SEEDS if place[0] not in tree}
+    tree |= {str(place[0]): 0 for place in SEEDS if place[0] not in tree}
     if study.training:
         tree["training"] = copy.deepcopy(study.training)
     if (tune := _tune(offer, names)) is not None:
@@ -104,8 +105,9 @@ def _tree(
     for place in first.shared:
         _put(tree, place, [next(iter(row.values())).shared[place] for row in table])
     for n in names:
-        for place in table[0][n].own:
-            _put(tree, place, [row[n].own[place] for row in table])
+        columns = {place: [row[n].own[place] for row in table] for place in table[0][n].own}
+        for place, values in columns.items():
+            _put(tree, place, values)
     return tree
 
 

@@ -121,7 +121,7 @@ def _round(number: float) -> int:
 
 def _with_replicates(tree: Mapping[str, Any], cells: list[Values]) -> list[Values]:
     """The combinations of the study's axes, and all but the seeds' with further seeds."""
-    known = [{**{p: cell.get(p, tree.get(p[0], 0)) for p in SEEDS}, **cell} for cell in cells]
+    known = [{**{p: cell.get(p, tree.get(str(p[0]), 0)) for p in SEEDS}, **cell} for cell in cells]
     others = {
         tuple(sorted((p, repr(v)) for p, v in cell.items() if p not in SEEDS)): cell
         for cell in known

@@ -1,5 +1,6 @@
 """``suggest``: which stages to run next, within a budget, to narrow an answer most."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -7,25 +8,40 @@ import typer
 
 from mfscale.cli import _analysis, _mixing
 from mfscale.cli._asked import Asked, add_question
-from mfscale.cli._candidates import Candidates, Cost, Unit, candidates_of, labels_cost
+from mfscale.cli._candidates import (
+    About,
+    Candidates,
+    Cost,
+    Unit,
+    about_mix,
+    about_question,
+    candidates_of,
+    labels_cost,
+)
 from mfscale.cli._options import JsonOption
 from mfscale.cli._output import console, duration, print_frame, print_json
+from mfscale.cli._several import SIZE, law_for, read_points
 from mfscale.cli._warned import gathered, named, print_warnings
-from mfscale.cli.laws import LawOfOne
-from mfscale.cli.questions import LawOption
+from mfscale.cli.predictions import AnyLawOption
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
 
     from mfscale.cli._next_study import NextStudy
     from mfscale.cli._runs import Offer, Run
     from mfscale.results import Store
-    from mfscale.scaling import Suggestion
+    from mfscale.scaling import Fit, Suggestion
+    from mfscale.scaling.prediction import Points
     from mfscale.study import StudyGraph
 
 PredictOption = Annotated[
-    list[float] | None,
-    typer.Option("--predict-at", help="Narrow the error predicted here; may be repeated."),
+    list[str] | None,
+    typer.Option(
+        "--predict-at",
+        help="Narrow the error predicted here: 1000, or cc=1000,dft=300; may be repeated.",
+    ),
 ]
 InvertOption = Annotated[
     float | None, typer.Option("--invert", help="Narrow what it takes to reach this error.")
@@ -54,7 +70,7 @@ def suggest(
     budget: BudgetOption,
     predict_at: PredictOption = None,
     invert: InvertOption = None,
-    law: LawOption = LawOfOne.power,
+    law: AnyLawOption = None,
     unit: UnitOption = Unit.stages,
     out: OutOption = None,
     json: JsonOption = False,
@@ -68,18 +84,24 @@ def suggest(
     """
     from mfscale.scaling import suggest as choose
 
-    _check(asked, predict_at, invert, out)
-    question = asked.question(law.value)
-    fits = question.fit(asked.level)
-    offer, candidates, cost = _offered(asked, question, unit)
+    study = _checked(asked, predict_at, invert, out)
+    asking = _asking(asked, law.value if law else None, read_points(predict_at or []))
+    offer, candidates, cost = _offered(asked, study, asking, unit)
     found = choose(
-        fits, question.frame, candidates.table, budget=budget, at=predict_at, error=invert
+        asking.fits,
+        asking.frame,
+        candidates.table,
+        budget=budget,
+        at=asking.points if predict_at else None,
+        error=invert,
     )
     runs = [candidates.runs[i] for i in found.chosen.index]
     finished = _finished(asked)
     new = {s.id: s for run in runs for s in run.stages if s.id not in finished}
     spent = sum(map(cost, new.values()))
-    files = _written(asked, out, offer, runs, found, f"{spent:.4g} of {budget:g} {unit.value}")
+    files = _written(
+        asked, study, out, offer, runs, found, f"{spent:.4g} of {budget:g} {unit.value}"
+    )
     warned = list(found.warnings)
     if json:
         print_json(
@@ -97,7 +119,7 @@ def suggest(
             }
         )
         return
-    print_frame(found.answers, title=f"{law.value} law of {question.y}, now and expected")
+    print_frame(found.answers, title=f"{asking.fits[0].y}, now and expected")
     print_frame(_shown(runs, found), title=f"\n{len(runs)} runs")
     total = duration(spent) if unit is Unit.seconds else f"{spent:.4g} {unit.value}"
     how = "the best of all choices" if found.exact else "found greedily and by exchanges"
@@ -113,9 +135,21 @@ def suggest(
     print_warnings(warned)
 
 
-def _check(
-    asked: Asked, predict_at: list[float] | None, invert: float | None, out: Path | None
-) -> None:
+@dataclass(frozen=True)
+class _Asking:
+    """The laws asked, the rows that they were fitted to, where, and how runs are rows of theirs."""
+
+    fits: "list[Fit]"
+    frame: "pd.DataFrame"
+    points: "Points"
+    earlier: bool
+    about: "Callable[[Sequence[Run]], About]"
+
+
+def _checked(
+    asked: Asked, predict_at: list[str] | None, invert: float | None, out: Path | None
+) -> Path:
+    """The study file, if the question makes sense."""
     from mfscale.scaling import FitError
 
     if asked.study is None or asked.table is not None:
@@ -126,10 +160,44 @@ def _check(
         raise FitError(f"--out {out} exists; name a file that does not")
     if out is not None and not out.parent.is_dir():
         raise FitError(f"--out {out}: there is no folder {out.parent}; make it first")
+    return asked.study
+
+
+def _asking(asked: Asked, law: str | None, points: list[float] | list[dict[str, float]]) -> _Asking:
+    import pandas as pd
+
+    from mfscale.scaling import FitError
+
+    chosen = law_for(law, points)
+    places = [point for point in points if isinstance(point, dict)]
+    if not places:
+        question = asked.question(chosen or _analysis.POWER)
+        numbers = [point for point in points if isinstance(point, float)]
+        return _Asking(
+            question.fit(asked.level),
+            question.frame,
+            numbers,
+            question.law not in _analysis.AGAINST_LABELS,
+            lambda runs: about_question(question, runs, asked.target),
+        )
+    if chosen in {"additive", "effective data"} or any(SIZE in place for place in places):
+        raise FitError(
+            "suggest narrows laws of labels and of pre-trained errors, not of model size"
+        )
+    mixing = _mixing.asked_for(asked)
+    fits = mixing.fits(chosen, asked.level)
+    columns = {axis.column for found in fits for axis in found.axes.values()}
+    return _Asking(
+        fits,
+        pd.concat(mixing.parts, ignore_index=True),
+        pd.DataFrame([_mixing.by_column(mixing, place, columns) for place in places]),
+        True,
+        lambda _: about_mix(mixing),
+    )
 
 
 def _offered(
-    asked: Asked, question: _analysis.Question, unit: Unit
+    asked: Asked, study: Path, asking: _Asking, unit: Unit
 ) -> "tuple[Offer, Candidates, Cost]":
     from mfscale.cli._catalogue import catalogue
     from mfscale.cli._runs import runs_around
@@ -137,22 +205,21 @@ def _offered(
     from mfscale.results import Store
     from mfscale.scaling import FitError
 
-    assert asked.study is not None
-    graph = expand_file(asked.study, asked.store)
+    graph = expand_file(study, asked.store)
     offer = runs_around(
-        asked.study,
-        asked.store,
-        catalogue(),
-        target=asked.target,
-        earlier=question.law not in _analysis.AGAINST_LABELS,
+        study, asked.store, catalogue(), target=asked.target, earlier=asking.earlier
     )
     cost = _cost(unit, graph, Store(asked.store), asked.target)
     candidates = candidates_of(
-        question, offer.runs, target=asked.target, finished=_finished(asked), cost=cost
+        asking.about(offer.runs),
+        offer.runs,
+        target=asked.target,
+        finished=_finished(asked),
+        cost=cost,
     )
     if candidates.table.empty:
         raise FitError(
-            f"{asked.study}: no other size or seed of it is a run of this law; name the study "
+            f"{study}: no other size or seed of it is a run of this law; name the study "
             "whose stages it was fitted to"
         )
     return offer, candidates, cost
@@ -167,7 +234,7 @@ def _finished(asked: Asked) -> frozenset[str]:
 
 def _cost(unit: Unit, graph: "StudyGraph", store: "Store", target: str) -> Cost:
     if unit is Unit.stages:
-        return lambda stage: 1.0
+        return lambda _: 1.0
     if unit is Unit.seconds:
         from mfscale.cli._running import speeds
 
@@ -183,6 +250,7 @@ def _cost(unit: Unit, graph: "StudyGraph", store: "Store", target: str) -> Cost:
 
 def _written(
     asked: Asked,
+    study_file: Path,
     out: Path | None,
     offer: "Offer",
     runs: "Sequence[Run]",
@@ -201,11 +269,10 @@ def _written(
 
     def comments(mine: "Sequence[Run]") -> list[str]:
         stages = {stage.id for run in mine for stage in run.stages}
+        new = len(stages - finished)
         return [
-            f"Suggested to narrow an answer of {offer.study.name} ({asked.study}): {len(mine)} "
-            "runs,",
-            f"{len(stages - finished)} new stages beside {len(stages & finished)} that are "
-            f"finished; {spent} in all.",
+            f"Suggested to narrow an answer of {offer.study.name}, {study_file}: {len(mine)} runs,",
+            f"{new} new stages beside {len(stages) - new} finished ones; {spent} in all.",
             *_in_words(found),
         ]
 
@@ -219,12 +286,12 @@ def _written(
         try:
             stages = set(expand(parsed, catalogue(), choices).stages)
         except StudyError as error:
-            raise FitError(f"{error}; write it beside {asked.study}") from None
+            raise FitError(f"{error}; write it beside {study_file}") from None
         wanted = {stage.id for run in study.runs for stage in run.stages}
         if not (wanted <= stages and stages - finished <= wanted):
             raise FitError(
                 f"{path}: its settings come from a tuning that is not found from there; write it "
-                f"beside {asked.study}"
+                f"beside {study_file}"
             )
         files.append((path, study))
     for path, study in files:
@@ -239,12 +306,13 @@ def _in_words(found: "Suggestion") -> list[str]:
     lines = []
     for row in found.answers.to_dict("records"):
         of = named({column: row[column] for column in group})
-        lines += [
-            f"{row['asked']}" + (f", {of}:" if of else ":"),
-            f"  {format_number(row['estimate'])}, {format_percent(found.level)} interval now "
-            f"{format_interval(row['low'], row['high'])}, expected "
-            f"{format_interval(row['expected_low'], row['expected_high'])}",
-        ]
+        now = format_interval(row["low"], row["high"])
+        expected = format_interval(row["expected_low"], row["expected_high"])
+        level = format_percent(found.level)
+        lines.append(f"{row['asked']}" + (f", {of}:" if of else ":"))
+        lines.append(
+            f"  {format_number(row['estimate'])}, {level} interval now {now}, expected {expected}"
+        )
     return lines
 
 

@@ -23,6 +23,7 @@ def finished(store: Store) -> set[str]:
         (("--predict-at", 64), "cc_size = 64"),
         (("--predict-at", 64, "--predict-at", 16, "--where", "pretraining=none"), "cc_size = 16"),
         (("--law", "line", "--predict-at", 1000), "parent_validation_energy_mae_mev = 1000"),
+        (("--predict-at", "cc=64,dft=32"), "n_labels_cc = 64, n_labels_dft = 32"),
     ],
 )
 def test_the_file_asks_for_what_was_chosen(
@@ -51,6 +52,7 @@ def test_the_file_asks_for_what_was_chosen(
             assert row["expected_high"] / row["expected_low"] < row["high"] / row["low"] * 1.0001
     codes = {warning["code"] for warning in found["warnings"]}
     assert codes & {"few-clusters", "few-points", "one-draw"}
+    assert out.read_text().count("interval now") == len(found["answers"])
 
 
 def test_it_shows_what_it_would_do_without_a_file(
@@ -97,6 +99,9 @@ def test_labels_and_seconds_are_budgets_too(call: Call, store: Store, study_file
         (("--budget", 5), ("--predict-at X or --invert ERROR",)),
         (("--predict-at", 64, "--invert", 30, "--budget", 5), ("one of them",)),
         (("--predict-at", -1, "--budget", 5), ("cc_size = -1",)),
+        (("--predict-at", "many", "--budget", 5), ("many", "write a number")),
+        (("--predict-at", "cc=9,n_parameters=9", "--budget", 5), ("not of model size",)),
+        (("--predict-at", "cc=9,xtb=9", "--budget", 5), ("xtb = 9", "n_labels_dft")),
         (("--invert", 1e-6, "--budget", 5), ("not reachable",)),
         (("--predict-at", 64, "--budget", 5, "--where", "size=large"), ("size", "large")),
     ],

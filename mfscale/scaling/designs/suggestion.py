@@ -60,16 +60,13 @@ class Suggestion:
     warnings: tuple[tuple[dict[str, Scalar], tuple[FitWarning, ...]], ...]
 
     def __str__(self) -> str:
-        lines = [
-            f"{len(self.chosen)} runs at a cost of {format_number(self.cost)} of "
-            f"{format_number(self.budget)}"
-        ]
+        level, cost = format_percent(self.level), format_number(self.cost)
+        lines = [f"{len(self.chosen)} runs at a cost of {cost} of {format_number(self.budget)}"]
         lines += [
-            (
-                f"{row['asked']}: {format_number(row['estimate'])}, {format_percent(self.level)} "
-                f"interval now {format_interval(row['low'], row['high'])}, expected "
-                f"{format_interval(row['expected_low'], row['expected_high'])}"
-            )
+            f"{row['asked']}: {format_number(row['estimate'])}, {level} interval now "
+            + format_interval(row["low"], row["high"])
+            + ", expected "
+            + format_interval(row["expected_low"], row["expected_high"])
             for row in self.answers.to_dict("records")
         ]
         return "\n".join(lines)
