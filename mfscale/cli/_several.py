@@ -19,20 +19,20 @@ SEVERAL = ("multiplicative", "transfer gap", "additive", "effective data", "labe
 """Laws that take more than one number."""
 
 
-def read_points(at: Sequence[str]) -> list[float] | list[Point]:
-    """``1000`` or ``cc=200,dft=1000``, each of a repeated ``--at``."""
+def read_points(option: str, at: Sequence[str]) -> list[float] | list[Point]:
+    """``1000`` or ``cc=200,dft=1000``, each of a repeated option."""
     from mfscale.scaling import FitError
 
     if any("=" in each for each in at):
-        points = [_mixing.read_pairs("--at", each.split(",")) for each in at]
+        points = [_mixing.read_pairs(option, each.split(",")) for each in at]
         if any(point.keys() != points[0].keys() for point in points):
-            raise FitError("--at: give every point the same names")
+            raise FitError(f"{option}: give every point the same names")
         return points
     try:
         return [float(each) for each in at]
     except ValueError:
         raise FitError(
-            f"--at {' '.join(at)}: write a number, or names and numbers such as cc=200,dft=1000"
+            f"{option} {' '.join(at)}: write a number, or names and numbers such as cc=200,dft=1000"
         ) from None
 
 

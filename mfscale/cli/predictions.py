@@ -69,7 +69,7 @@ def predict(
 
     Try: mfscale predict --at 1000; mfscale predict --at cc=200,dft=1000
     """
-    points = read_points(at)
+    points = read_points("--at", at)
     chosen = law_for(law.value if law else None, points)
     numbers = [point for point in points if isinstance(point, float)]
     if numbers:

@@ -85,7 +85,9 @@ def suggest(
     from mfscale.scaling import suggest as choose
 
     study = _checked(asked, predict_at, invert, out)
-    asking = _asking(asked, law.value if law else None, read_points(predict_at or []))
+    asking = _asking(
+        asked, law.value if law else None, read_points("--predict-at", predict_at or [])
+    )
     offer, candidates, cost = _offered(asked, study, asking, unit)
     found = choose(
         asking.fits,
@@ -332,8 +334,9 @@ def _shown(runs: "Sequence[Run]", found: "Suggestion") -> Any:  # noqa: ANN401 -
             "seed": [run.last.seed for run in runs],
             "data_seed": [run.last.data_seed for run in runs],
             "cost": found.chosen["cost"].to_list(),
-            "with": [
-                "" if setup is None else "a new checkpoint" for setup in found.chosen["setup"]
-            ],
+            "needs": found.chosen["setup"]
+            .notna()
+            .map({True: "its pre-training", False: ""})
+            .to_list(),
         }
     )

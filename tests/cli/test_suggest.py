@@ -6,8 +6,12 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from mfscale.cli._catalogue import catalogue
+from mfscale.cli._next_study import studies_of
+from mfscale.cli._runs import Run, runs_around
 from mfscale.cli.study import expand_file
 from mfscale.results import Store
+from mfscale.study import expand, parse_study
 from tests.cli.conftest import Command, answer, assert_one_message
 
 Call = Callable[..., Result]
@@ -78,6 +82,32 @@ def test_a_known_checkpoint_is_shared(
     parent = graph.stages[new].parent_id
     assert parent in finished(store)
     assert graph.stages[new].heads["cc"].size in {4, 32, 64}
+
+
+def test_strategies_share_a_file_where_finished_runs_fill_the_lists(
+    store: Store, study_file: Path
+) -> None:
+    """Of seed 2 no strategy has a finished run: a fine-tuning of it and a direct run need two."""
+    offer = runs_around(study_file, store.path, catalogue(), target="cc", earlier=False)
+    done = frozenset(finished(store))
+
+    def new(strategy: str, seed: int) -> Run:
+        return next(
+            run
+            for run in offer.runs
+            if (run.strategy, run.last.seed) == (strategy, seed) and run.last.id not in done
+        )
+
+    for seed, n_files in ((1, 1), (2, 2)):
+        chosen = [new("direct", 0), new("finetune", seed)]
+        files = studies_of(chosen, offer, done, lambda runs: [f"{len(runs)} runs"])
+        assert len(files) == n_files
+        asked: set[str] = set()
+        for file in files:
+            assert file.text.startswith(f"# {2 // n_files} runs\n")
+            study = parse_study(file.text, source="next.yaml")
+            asked |= set(expand(study, catalogue()).stages)
+        assert asked - done == {s.id for run in chosen for s in run.stages} - done
 
 
 def test_labels_and_seconds_are_budgets_too(call: Call, store: Store, study_file: Path) -> None:

@@ -56,7 +56,8 @@ class Mix:
         Column → cost of a label, as given.
     cost, cost_alone
         Of the labels, in the unit of `costs`; and of reaching the error with labels of the target
-        method alone, infinite if they do not, NaN if the law does not hold without the others.
+        method alone, infinite if as many as were looked at do not, NaN if the law does not hold
+        without the others.
     predicted
         Row of `Fit.predict` at the mix: median, intervals, decades from the data.
     frontier
