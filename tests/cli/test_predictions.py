@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from click.testing import Result
 
+from mfscale.cli.study import expand_file
 from mfscale.results import Store
-from tests.cli.conftest import Command, answer, assert_one_message
+from tests.cli.conftest import Command, answer, assert_one_message, run_one
 
 Call = Callable[..., Result]
 
@@ -102,6 +103,33 @@ def test_wild_intervals_from_the_command_line(call: Call, table: Path) -> None:
     assert "wild cluster bootstrap-t, Webb's weights, from 5 clusters" in call("fit", *of).stdout
     (row,) = answer(call("predict", *of, "--at", 100, "--json"))["predictions"]
     assert row["mean_low"] < row["median"] < row["mean_high"]
+
+
+SIZES = """
+dataset: chno3
+model: {architecture: nequip, size: [tiny, small]}
+training: {max_steps: 2, validate_every: 2, batch_size: 4}
+strategies: {direct: [{heads: {cc: {subset: a, size: [4, 8, 16], validation: 4}}}]}
+"""
+
+
+@pytest.mark.slow
+def test_model_size_and_labels_of_a_store(call: Call, tmp_path: Path) -> None:
+    study = tmp_path / "sizes.yaml"
+    study.write_text(SIZES)
+    store = Store(tmp_path / "store", create=True)
+    for stage in expand_file(study, store.path).stages.values():
+        assert run_one(stage, store)["status"] == "finished"
+    for law in ("additive", "multiplicative"):
+        asked = ("predict", "--store", store.path, "--law", law)
+        found = answer(call(*asked, "--at", "cc=16,n_parameters=50000", "--json"))
+        (row,) = found["predictions"]
+        assert row["law"] == law
+        assert row["median"] > 0
+        assert row["n_parameters"] == 50_000
+        assert (row["cc_size"], row["pretraining"]) == (16, "none")
+        assert row["decades_from_data"] >= 0
+        assert "one-draw" in {w["code"] for w in found["warnings"]}
 
 
 @pytest.mark.parametrize(
