@@ -105,7 +105,8 @@ def suggest(
     -------
     Suggestion
         Expected intervals hold the present estimates of the law and of the variances between and
-        within clusters, and gain degrees of freedom as the design does.
+        within clusters, and gain degrees of freedom as the design does; it is the variance alone
+        that the runs are chosen by.
 
     Raises
     ------
