@@ -15,12 +15,16 @@ from mfscale.cli import (
     data,
     export,
     laws,
+    mixes,
     models,
     plan,
+    predictions,
     questions,
     report,
     results,
     study,
+    suggestions,
+    worths,
 )
 from mfscale.cli._output import stderr
 
@@ -41,7 +45,11 @@ for room in (
     compare,
     results,
     laws,
+    predictions,
     questions,
+    mixes,
+    worths,
+    suggestions,
     claims,
     report,
     export,

@@ -1,5 +1,6 @@
 """Which rows and columns of a store a law is about; the same choice for fit, predict and plot."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mfscale.scaling import Fit, FitWarning
+    from mfscale.scaling import Fit, FitWarning, Intervals
 
 POWER, LINE = "power", "line"
 AGAINST_LABELS = (POWER, "saturating power")
@@ -17,6 +18,8 @@ VARIANTS = (
     *("trainable", "parent_trainable"),
 )
 """Columns that, with the settings, part a group wherever they differ within it."""
+PRETRAINED = "parent_validation_energy_mae_mev"
+"""What a line is drawn against unless another column is named."""
 _SETTING = ("hp_", "parent_hp_")
 _OF_HEAD = ("_weight", "_sampling_ratio", "_minus", "_inherit")
 
@@ -44,7 +47,7 @@ class Question:
     cluster: str | None
     of_store: bool = False
 
-    def fit(self, level: float) -> "list[Fit]":
+    def fit(self, level: float, intervals: "Intervals" = "auto") -> "list[Fit]":
         """One fit per group, with what its rows have in common or lack as warnings."""
         from mfscale.scaling import fit
 
@@ -56,6 +59,7 @@ class Question:
             group=self.group,
             cluster=self.cluster,
             level=level,
+            intervals=intervals,
         )
         return [self.with_cautions(found) for found in fits]
 
@@ -72,40 +76,83 @@ class Question:
         return rows
 
 
-def of_store(frame: "pd.DataFrame", law: str, target: str) -> Question:
+def of_store(frame: "pd.DataFrame", law: str, target: str, against: str | None = None) -> Question:
     """Ask `law` of result rows, with the error of head `target` on its own test labels as y.
 
     ``power``, ``saturating power``: error against training labels of the head, a group for each
     pre-training.
     ``line``: error against the validation error of the parent on its own labels, a group for each
-    number of fine-tuning labels and kind of pre-training.
+    number of fine-tuning labels and kind of pre-training; or against another column, `against`,
+    such as the parent's error on the test labels of its own method, which are many more.
     """
-    from mfscale.scaling import FitError
-
     y = f"{target}_t_energy_mae_mev"
-    x = f"{target}_size" if law in AGAINST_LABELS else "parent_validation_energy_mae_mev"
-    for column in (y, x):
-        if column not in frame:
-            raise FitError(
-                f"the store has no column {column!r}: no finished stage can be asked for the {law} "
-                f"law of head {target!r}; run a study with such stages, or name another --target"
-            )
-    rows = frame[(frame["status"] == "finished") & (frame["purpose"] == "science")]
-    rows = rows[rows[y].notna() & rows[x].notna()].copy()
-    if rows.empty:
-        raise FitError(
-            f"no finished stage has both {x!r} and {y!r}, which the {law} law of head {target!r} "
-            "relates; run a study with such stages, or name another --target or --law"
-        )
+    x = f"{target}_size" if law in AGAINST_LABELS else against or PRETRAINED
+    if against is not None:
+        _require_choice(frame, law, x, against)
+    rows = science_rows(frame, (y, x), law, target)
     rows["pretraining_kind"] = rows["pretraining"].str.replace(r":\d+", "", regex=True)
     lead = ["pretraining"] if law in AGAINST_LABELS else [f"{target}_size"]
     beside = f"{target}_beside"
     lead += [beside] if len(rows[beside].unique()) > 1 else []
     settings = settings_of(rows)
     candidates = [*VARIANTS, *settings, *([] if law in AGAINST_LABELS else ["pretraining_kind"])]
-    within = rows.groupby(lead, dropna=False)[candidates].nunique(dropna=False)
-    varying = [c for c in candidates if (within[c] > 1).any()]
+    varying = varying_within(rows, lead, candidates)
     return Question(law, rows, x, y, (*lead, *varying), "root_id", of_store=True)
+
+
+def science_rows(
+    frame: "pd.DataFrame", columns: tuple[str, ...], law: str, target: str
+) -> "pd.DataFrame":
+    """Rows of finished stages that have all these columns; FitError without any."""
+    from mfscale.scaling import FitError
+
+    for column in columns:
+        if column not in frame:
+            raise FitError(
+                f"the store has no column {column!r}: no finished stage can be asked for the {law} "
+                f"law of head {target!r}; run a study with such stages, or name another --target"
+            )
+    rows = frame[(frame["status"] == "finished") & (frame["purpose"] == "science")]
+    rows = rows[rows[list(columns)].notna().all(axis=1)].copy()
+    if rows.empty:
+        names = " and ".join(repr(column) for column in reversed(columns))
+        raise FitError(
+            f"no finished stage has both {names}, which the {law} law of head {target!r} "
+            "relates; run a study with such stages, or name another --target or --law"
+        )
+    return rows
+
+
+def varying_within(
+    rows: "pd.DataFrame", lead: Sequence[str], candidates: Sequence[str]
+) -> list[str]:
+    """Those candidates that take several values within a group of `lead`."""
+    within = rows.groupby(list(lead), dropna=False)[list(candidates)].nunique(dropna=False)
+    return [column for column in candidates if (within[column] > 1).any()]
+
+
+def _require_choice(frame: "pd.DataFrame", law: str, x: str, against: str) -> None:
+    """Refuse a column that the law cannot be asked against."""
+    from mfscale.scaling import FitError
+
+    if law in AGAINST_LABELS and against != x:
+        raise FitError(
+            f"--x {against}: the {law} law of a store is against {x}; --x chooses what a line is "
+            "drawn against (--law line), or names the predictors of a law in several"
+        )
+    if against in frame and frame[against].notna().any():
+        if frame[against].dtype.kind in "iuf":
+            return
+        raise FitError(f"--x {against} holds no numbers; a law is fitted to numbers")
+    errors = [
+        c
+        for c in map(str, frame.columns)
+        if c.startswith("parent_") and c.endswith("energy_mae_mev") and frame[c].notna().any()
+    ]
+    near = [c for c in errors if "_vs_" not in c] or errors
+    raise FitError(
+        f"--x {against}: no row has it; pre-trained errors are {', '.join(near) or 'not there'}"
+    )
 
 
 def settings_of(rows: "pd.DataFrame") -> list[str]:

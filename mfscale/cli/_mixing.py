@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mfscale.cli._analysis import VARIANTS, Table, cautions_of, settings_of
+from mfscale.cli._asked import Asked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +71,17 @@ class Mixing:
         return found
 
 
+def asked_for(asked: Asked) -> Mixing:
+    """The rows of a mix, of a table or a store."""
+    if (table := asked.of_table()) is not None:
+        return mixes_of_table(table, asked.target)
+    if asked.x is not None:
+        from mfscale.scaling import FitError
+
+        raise FitError(f"--x {asked.x}: the labels of a store are counted by method; leave it out")
+    return mixes_of_store(asked.rows(), asked.target)
+
+
 def mixes_of_store(frame: "pd.DataFrame", target: str) -> Mixing:
     """Ask for the error of head `target` against the labels of the whole lineage, by method.
 
@@ -102,7 +114,7 @@ def mixes_of_store(frame: "pd.DataFrame", target: str) -> Mixing:
     varying = [c for c in candidates if (within[c] > 1).any()]
     largest = [k for k in dict.fromkeys(kinds) if not any(_within(k, o) for o in kinds if o != k)]
     parts = tuple(part for kind in largest for part in _parts(rows, kind, varying))
-    costs = _costs(str(rows["dataset"].iloc[0]))
+    costs = costs_of(str(rows["dataset"].iloc[0]))
     return Mixing(parts, labels, target, y, (KIND, *varying), "root_id", costs, of_store=True)
 
 
@@ -140,6 +152,17 @@ def read_pairs(option: str, pairs: list[str]) -> dict[str, float]:
     return found
 
 
+def by_column(mixing: Mixing, point: Mapping[str, float], columns: set[str]) -> dict[str, float]:
+    """Column → number of labels, of methods or columns; a method that is not named counts none."""
+    from mfscale.scaling import FitError
+
+    named = {**{c: c for c in mixing.labels.values()}, **mixing.labels}
+    for name in point:
+        if named.get(name) not in columns:
+            raise FitError(f"{name} = {point[name]:g}: the law is of {', '.join(sorted(columns))}")
+    return dict.fromkeys(sorted(columns), 0.0) | {named[n]: v for n, v in point.items()}
+
+
 def prices(mixing: Mixing, given: Mapping[str, float], found: "Fit") -> dict[str, float]:
     """Column → cost of a label of this fit, of those given or else the dataset's own."""
     from mfscale.scaling import FitError
@@ -153,7 +176,8 @@ def prices(mixing: Mixing, given: Mapping[str, float], found: "Fit") -> dict[str
     return {c: costs[m] for m, c in mixing.labels.items() if c in columns and m in costs}
 
 
-def _costs(dataset: str) -> dict[str, float]:
+def costs_of(dataset: str) -> dict[str, float]:
+    """Method → relative cost of a label, as the dataset states it."""
     from mfscale.data import DatasetError, open_dataset
 
     try:

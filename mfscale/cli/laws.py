@@ -1,4 +1,4 @@
-"""``fit``, ``predict`` and ``plot``: the laws behind the rows."""
+"""``fit`` and ``plot``: the laws behind the rows."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -7,20 +7,44 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mfscale.cli import _analysis
-from mfscale.cli._analysis import Question, Table
+from mfscale.cli._analysis import Question
+from mfscale.cli._asked import Asked, LevelOption, TargetOption, add_question
 from mfscale.cli._options import DEFAULT_STORE, JsonOption, StoreOption, StudyOption
 from mfscale.cli._output import console, print_frame, print_json, stderr
-from mfscale.cli._warned import gathered, print_warnings
 
 if TYPE_CHECKING:
-    from mfscale.scaling import Fit
+    from mfscale.scaling import Fit, Intervals
 
 
 class Law(StrEnum):
-    """A law that can be asked for."""
+    """A law that can be drawn."""
 
     power = "power"
     line = "line"
+
+
+class LawOfOne(StrEnum):
+    """A law of one predictor."""
+
+    power = "power"
+    saturating_power = "saturating power"
+    line = "line"
+    shifted_line = "shifted line"
+
+
+class How(StrEnum):
+    """How intervals are found; the straight lines alone have ``wild``."""
+
+    auto = "auto"
+    t = "t"
+    wild = "wild"
+    percentile = "percentile"
+    bca = "bca"
+
+    @property
+    def kind(self) -> "Intervals":
+        """As a fit takes it."""
+        return self.value
 
 
 LawOption = Annotated[
@@ -29,20 +53,17 @@ LawOption = Annotated[
         "--law", help="power: error against labels; line: fine-tuned against pre-trained."
     ),
 ]
-TargetOption = Annotated[str, typer.Option("--target", help="Head whose test error is meant.")]
-TableOption = Annotated[
-    Path | None, typer.Option("--table", help="A CSV or Parquet file instead of the store.")
+LawOfOneOption = Annotated[
+    LawOfOne | None,
+    typer.Option("--law", help="Of error against labels, or of fine-tuned against pre-trained."),
 ]
-XOption = Annotated[str | None, typer.Option("--x", help="Column of the table.")]
-YOption = Annotated[str | None, typer.Option("--y", help="Column of the table.")]
-GroupOption = Annotated[
-    str | None, typer.Option("--group", help="Column or columns: a law for each group.")
+IntervalsOption = Annotated[
+    How,
+    typer.Option(
+        "--intervals",
+        help="wild: of a power or line law from few clusters, by the wild cluster bootstrap.",
+    ),
 ]
-ClusterOption = Annotated[
-    str | None,
-    typer.Option("--cluster", help="Column of the unit of replication, e.g. the checkpoint."),
-]
-LevelOption = Annotated[float, typer.Option("--level", help="Of the intervals.")]
 
 
 _SUMMARISED = {
@@ -54,72 +75,26 @@ _SUMMARISED = {
 
 def add_to(app: typer.Typer) -> None:
     """Add these commands."""
-    app.command()(fit)
-    app.command()(predict)
+    add_question(app, fit)
     app.command()(plot)
 
 
 def fit(
-    store: StoreOption = DEFAULT_STORE,
-    study: StudyOption = None,
-    law: LawOption = None,
-    target: TargetOption = "cc",
-    table: TableOption = None,
-    x: XOption = None,
-    y: YOption = None,
-    group: GroupOption = None,
-    cluster: ClusterOption = None,
-    level: LevelOption = 0.95,
+    asked: Asked,
+    law: LawOfOneOption = None,
+    intervals: IntervalsOption = How.auto,
     json: JsonOption = False,
 ) -> None:
-    """Fit laws to a store, or to any table, and report them with their uncertainty."""
-    asked = table_asked(table, x, y, group, cluster)
-    answers = answers_of(law, store, study, target, level, asked)
+    """Fit laws to a store, or to any table, and report them with their uncertainty.
+
+    Try: mfscale fit --law line --x parent_dft_t_energy_mae_mev
+    """
+    answers = answers_to(asked, law, intervals)
     if json:
         print_json([found.to_dict() for _, fits in answers for found in fits])
         return
     for question, fits in answers:
         _print_fits(question, fits)
-
-
-def predict(
-    at: Annotated[list[float], typer.Option("--at", help="Where to predict; may be repeated.")],
-    store: StoreOption = DEFAULT_STORE,
-    study: StudyOption = None,
-    law: LawOption = None,
-    target: TargetOption = "cc",
-    table: TableOption = None,
-    x: XOption = None,
-    y: YOption = None,
-    group: GroupOption = None,
-    cluster: ClusterOption = None,
-    level: LevelOption = 0.95,
-    json: JsonOption = False,
-) -> None:
-    """Predict the error at given labels (power) or pre-trained error (line), with intervals.
-
-    Try: mfscale predict --at 1000
-    """
-    asked = table_asked(table, x, y, group, cluster)
-    ((question, fits),) = answers_of(law or Law.power, store, study, target, level, asked)
-    import pandas as pd
-
-    parts, warned = [], []
-    for found in fits:
-        if not found.determined:
-            warned.append((found.group, found.warnings))
-            continue
-        predicted = found.predict(at)
-        for position, (name, value) in enumerate(found.group.items()):
-            predicted.insert(position, name, value)
-        parts.append(predicted)
-        warned.append((found.group, found.warnings_at(at)))
-    frame = pd.concat(parts, ignore_index=True)
-    if json:
-        print_json({"predictions": frame.to_dict(orient="records"), "warnings": gathered(warned)})
-        return
-    print_frame(frame.rename(columns={"x": question.x}), title=question.y)
-    print_warnings(warned)
 
 
 def plot(
@@ -173,39 +148,30 @@ def plot(
         console.print(str(path), soft_wrap=True)
 
 
-def table_asked(
-    path: Path | None, x: str | None, y: str | None, group: str | None, cluster: str | None
-) -> Table | None:
-    """The table asked for; None for a store, whose columns are not for choosing."""
-    if path is not None:
-        return Table(path, x, y, group, cluster)
-    if any((x, y, group, cluster)):
-        raise typer.BadParameter("--x, --y, --group and --cluster go with --table")
-    return None
-
-
 def answers_of(
-    law: StrEnum | None,
-    store: Path,
-    study: Path | None,
-    target: str,
-    level: float,
-    table: Table | None = None,
+    law: Law | None, store: Path, study: Path | None, target: str, level: float
+) -> "list[tuple[Question, list[Fit]]]":
+    """Fit the law of a store that is asked for, or all that it can answer."""
+    return answers_to(Asked(store=store, study=study, target=target, level=level), law)
+
+
+def answers_to(
+    asked: Asked, law: StrEnum | None, intervals: How = How.auto
 ) -> "list[tuple[Question, list[Fit]]]":
     """Fit one law of a table, or of a store the one asked for or all that it can answer."""
-    if table is not None:
+    if (table := asked.of_table()) is not None:
         question = _analysis.of_table(table, (law or Law.power).value)
-        return [(question, question.fit(level))]
-    from mfscale.cli.results import study_rows
-    from mfscale.results import Store
+        return [(question, question.fit(asked.level, intervals.kind))]
     from mfscale.scaling import FitError
 
-    frame = study_rows(Store(store), study)
+    if law is None and asked.x is not None:
+        law = Law.line
+    frame = asked.rows()
     found, reasons = [], []
     for each in (law,) if law else Law:
         try:
-            question = _analysis.of_store(frame, each.value, target)
-            found.append((question, question.fit(level)))
+            question = _analysis.of_store(frame, each.value, asked.target, asked.x)
+            found.append((question, question.fit(asked.level, intervals.kind)))
         except FitError as error:
             reasons.append(error)
     if not found:
@@ -228,7 +194,8 @@ def _print_fits(question: Question, fits: "list[Fit]") -> None:
         console.print()
     if len(fits) > 1:
         table = summary(fits)
-        kept = (*question.group, *_SUMMARISED[question.law], "n_rows", "n_clusters", "warnings")
+        own = _SUMMARISED.get(question.law, tuple(fits[0].parameters))
+        kept = (*question.group, *own, "n_rows", "n_clusters", "warnings")
         title = f"{question.law} laws of {question.y} against {question.x}"
         print_frame(table[list(kept)], title=title)
         console.print()

@@ -26,11 +26,13 @@ the law and of a new run, and can be saved, with its bootstrap draws, and loaded
 from mfscale.scaling.cautions import FitWarning
 from mfscale.scaling.choice import Choice, choose
 from mfscale.scaling.comparison import Comparison, compare
+from mfscale.scaling.designs import Suggestion, suggest
 from mfscale.scaling.errors import FitError
 from mfscale.scaling.fitting import fit, summary
 from mfscale.scaling.laws import LAWS, Coefficient, Law, label_equivalent, own_law
 from mfscale.scaling.noisy_pairs import YorkLine, york, york_lines
 from mfscale.scaling.numerals import format_interval, format_number, format_percent
+from mfscale.scaling.options import Intervals
 from mfscale.scaling.parameters import Parameter
 from mfscale.scaling.questions import MIX_LAWS, Inverse, Mix, Worth, fit_mix, invert, mix, worth
 from mfscale.scaling.result import Axis, Fit
@@ -48,6 +50,7 @@ __all__ = [
     "Fit",
     "FitError",
     "FitWarning",
+    "Intervals",
     "Inverse",
     "Law",
     "Mix",
@@ -55,6 +58,7 @@ __all__ = [
     "Scalar",
     "Search",
     "Solution",
+    "Suggestion",
     "Worth",
     "YorkLine",
     "choose",
@@ -68,6 +72,7 @@ __all__ = [
     "label_equivalent",
     "mix",
     "own_law",
+    "suggest",
     "summary",
     "worth",
     "york",

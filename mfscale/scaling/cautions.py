@@ -161,6 +161,22 @@ def floor_caution(
     )
 
 
+def unbounded(parameters: Mapping[str, "Parameter"]) -> list[FitWarning]:
+    """A warning where a wild cluster interval has no end."""
+    open_ended = [
+        name for name, p in parameters.items() if p.low == -np.inf or p.high == np.inf or p.low == 0
+    ]
+    if not open_ended:
+        return []
+    return [
+        FitWarning(
+            "unbounded",
+            f"the interval of {' and '.join(open_ended)} has no end: from so few clusters no value "
+            "is rejected there",
+        )
+    ]
+
+
 def bound_cautions(names: tuple[str, ...]) -> list[FitWarning]:
     """One warning for each coefficient that ended at a bound."""
     return [

@@ -19,6 +19,7 @@ from mfscale.scaling.regression import lack_of_fit, new_cluster_sigma, straight_
 from mfscale.scaling.rows import Rows
 from mfscale.scaling.solution import Search, Solution
 from mfscale.scaling.vectors import Vector
+from mfscale.scaling.wild import Moments, moments_of
 
 
 def make_problem(rows: Rows, law: Law, scale: Scale, options: Options) -> Problem:
@@ -85,6 +86,13 @@ def solve_exactly(problem: Problem, rows: Rows) -> tuple[Solution, float]:
         n_clusters=line.n_clusters,
     )
     return solution, lack_of_fit(ln_x, ln_y, rows.clusters)
+
+
+def line_moments(problem: Problem) -> Moments:
+    """What wild cluster intervals of a straight line need, in its internal coefficients."""
+    ln_x = np.log(problem.predictors[0])
+    design = np.column_stack([problem.law.straight * ln_x, np.ones_like(ln_x)])
+    return moments_of(design, np.log(problem.y), problem.clusters)
 
 
 def solve_by_search(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FORMAT = 2
 
-_TEXT_OR_NONE = {"group", "cluster", "options"}  # where null means none, not NaN
+_TEXT_OR_NONE = {"group", "cluster", "options", "moments"}  # where null means none, not NaN
 
 
 def plain(fit: "Fit") -> dict[str, Any]:

@@ -12,7 +12,7 @@ from mfscale.scaling import cautions
 from mfscale.scaling.bootstrap import bootstrap
 from mfscale.scaling.covariance import FEW_CLUSTERS
 from mfscale.scaling.errors import FitError
-from mfscale.scaling.estimation import make_problem, solve_by_search, solve_exactly
+from mfscale.scaling.estimation import line_moments, make_problem, solve_by_search, solve_exactly
 from mfscale.scaling.laws import Law, Scale, law_named
 from mfscale.scaling.options import Intervals, Loss, Options, Residuals
 from mfscale.scaling.parameters import IntervalMethod, Parameter, Sampling, report_parameters
@@ -82,7 +82,8 @@ def fit(
     intervals
         ``"t"``, ``"percentile"``, ``"bca"`` of the draws; ``"auto"`` is percentile if there are
         draws from at least eight clusters, otherwise Student's t with the jackknife. The interval
-        of an irreducible error is always of its profile likelihood.
+        of an irreducible error is always of its profile likelihood. ``"wild"``, for ``power`` and
+        ``line``: the wild cluster bootstrap-t, which needs no normal noise (`scaling.wild`).
     seed
         Of the draws.
 
@@ -204,6 +205,7 @@ def _fit(rows: Rows, law: Law, columns: Columns, options: Options, at: Mapping[s
     theta = bootstrap(problem, solution.theta, wanted if known else 0, options.seed)
     drawn = problem.complete(theta)
     method = _interval_method(options, solution, len(drawn))
+    moments = line_moments(problem) if method == "wild" else None
     full = problem.complete(solution.theta[None])[0]
     sampling = Sampling(
         method,
@@ -211,6 +213,7 @@ def _fit(rows: Rows, law: Law, columns: Columns, options: Options, at: Mapping[s
         drawn,
         problem.complete(solution.left_out),
         solution.degrees_of_freedom,
+        moments,
     )
     parameters = report_parameters(law, scale, solution, full, sampling, profiles)
     lost = float(np.isnan(theta).any(axis=1).mean()) if len(theta) else 0.0
@@ -222,6 +225,7 @@ def _fit(rows: Rows, law: Law, columns: Columns, options: Options, at: Mapping[s
         draws=law.reported(drawn, scale),
         lack_of_fit=lack,
         warnings=_warnings(rows, law, columns, options, solution, parameters, lack, lost),
+        moments=moments,
     )
 
 
@@ -255,6 +259,8 @@ def _warnings(
         tuple(name for name in solution.search.at_bound if name not in floors)
     )
     found += cautions.search_cautions(solution, lost)
+    if options.intervals == "wild":
+        found += cautions.unbounded(parameters)
     found += cautions.collinearity(rows.predictors, columns.predictors)
     hurt = sum("has no logarithm" in e.reason and columns.y in e.reason for e in rows.exclusions)
     if law.name == "effective data" and hurt:
@@ -271,6 +277,8 @@ def _warnings(
 def _interval_method(options: Options, solution: Solution, n_draws: int) -> IntervalMethod:
     if solution.method == "undetermined":
         return "none"
+    if options.intervals == "wild":
+        return "wild"
     if options.intervals in {"percentile", "bca"}:
         if not n_draws:
             raise FitError(f"intervals = {options.intervals!r} are read from draws; ask for some")

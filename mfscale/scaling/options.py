@@ -10,7 +10,7 @@ from mfscale.scaling.laws import Law
 
 Loss = Literal["squares", "huber"]
 Residuals = Literal["log", "linear"]
-Intervals = Literal["auto", "t", "percentile", "bca"]
+Intervals = Literal["auto", "t", "wild", "percentile", "bca"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,11 @@ class Options:
         FitError
             With those it has.
         """
+        if self.intervals == "wild" and not self.is_exact(law):
+            raise FitError(
+                "intervals = 'wild' are of the straight lines, power and line, by plain least "
+                f"squares of ln y with nothing held or bounded; the law here is {law.name!r}"
+            )
         for name in (*self.fixed, *self.bounds):
             if name not in law.names:
                 raise FitError(

@@ -12,8 +12,9 @@ from mfscale.scaling.laws import Law, Scale
 from mfscale.scaling.regression import quantile
 from mfscale.scaling.solution import Solution
 from mfscale.scaling.vectors import Vector
+from mfscale.scaling.wild import Moments
 
-IntervalMethod = Literal["none", "t", "percentile", "bca"]
+IntervalMethod = Literal["none", "t", "wild", "percentile", "bca"]
 
 _STEP = 1e-5  # of a derived quantity's gradient: central differences, in units of order one
 _LARGEST = 700.0  # short of overflow of the exponential: an interval can be that wide
@@ -47,6 +48,8 @@ class Sampling:
         Likewise without each cluster, ``(G, P)``.
     freedom
         Degrees of freedom of Student's t.
+    moments
+        Of a straight line, for wild cluster intervals; otherwise None.
     """
 
     method: IntervalMethod
@@ -54,6 +57,7 @@ class Sampling:
     draws: Vector
     left_out: Vector
     freedom: int
+    moments: Moments | None = None
 
     def of_draws(
         self, function: Callable[[Vector], Vector], estimate: Vector
@@ -94,7 +98,8 @@ def report_parameters(
     errors[at_bound] = nan
     low, high = _ends(solution, full, errors, sampling)
     values, lows, highs = (
-        law.reported(np.minimum(end, _LARGEST), scale) for end in (full, low, high)
+        law.reported(np.where(np.isinf(end), end, np.minimum(end, _LARGEST)), scale)
+        for end in (full, low, high)
     )
     found = {}
     for place, spec in enumerate(law.coefficients):
@@ -121,6 +126,9 @@ def _ends(
 ) -> tuple[Vector, Vector]:
     if sampling.method == "none":
         return np.full_like(full, nan), np.full_like(full, nan)
+    if sampling.moments is not None:
+        each = [sampling.moments.interval(row, sampling.level) for row in np.eye(len(full))]
+        return np.array(each)[:, 0], np.array(each)[:, 1]
     if sampling.method == "t":
         width = quantile(sampling.level, solution.degrees_of_freedom) * errors
         return full - width, full + width
@@ -150,6 +158,10 @@ def _derived(
     error = max(float(gradient @ solution.covariance @ gradient), 0.0) ** 0.5
     if sampling.method == "none":
         return Parameter(estimate, error, nan, nan, meaning)
+    if sampling.moments is not None:
+        shift = estimate - float(gradient @ sampling.moments.beta)
+        a, b = sampling.moments.interval(gradient, sampling.level)
+        return Parameter(estimate, error, shift + a, shift + b, meaning)
     if sampling.method == "t":
         width = quantile(sampling.level, solution.degrees_of_freedom) * error
         return Parameter(estimate, error, estimate - width, estimate + width, meaning)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mfscale.scaling.errors import FitError
 from mfscale.scaling.regression import quantile
 from mfscale.scaling.vectors import Vector
+from mfscale.scaling.wild import Moments
 
 if TYPE_CHECKING:
     from mfscale.scaling.result import Fit
@@ -66,6 +67,8 @@ def predict(fit: "Fit", x: Points) -> pd.DataFrame:
     mean = ln_median[0] + np.log(fit.y_unit)
     if fit.intervals in {"percentile", "bca"}:
         ends = _from_draws(fit, points, mean)
+    elif fit.moments is not None:
+        ends = _from_moments(fit, fit.moments, jacobian[0], mean)
     else:
         ends = _from_covariance(fit, jacobian[0], mean)
     return pd.DataFrame(
@@ -102,6 +105,19 @@ def _from_covariance(fit: "Fit", jacobian: Vector, mean: Vector) -> tuple[Vector
         return low, high, _exp(mean - width * of_run), _exp(mean + width * of_run)
     of_run = np.sqrt((_exp(mean) * of_law) ** 2 + solution.sigma**2)
     return low, high, _exp(mean) - width * of_run, _exp(mean) + width * of_run
+
+
+def _from_moments(
+    fit: "Fit", moments: Moments, jacobian: Vector, mean: Vector
+) -> tuple[Vector, ...]:
+    """Wild cluster intervals of a line; a new run's noise has Student's t and adds in squares."""
+    ends = np.array([moments.interval(contrast, fit.level) for contrast in jacobian.T])
+    ends = ends + np.log(fit.y_unit)
+    solution = fit.solution
+    noise = quantile(fit.level, solution.degrees_of_freedom) * solution.sigma
+    below, above = (np.hypot(end - mean, noise) for end in ends.T)
+    with np.errstate(over="ignore"):
+        return np.exp(ends[:, 0]), np.exp(ends[:, 1]), np.exp(mean - below), np.exp(mean + above)
 
 
 def _from_draws(fit: "Fit", points: Mapping[str, Vector], mean: Vector) -> tuple[Vector, ...]:

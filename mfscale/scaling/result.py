@@ -20,6 +20,7 @@ from mfscale.scaling.prediction import Points, points_of, predict
 from mfscale.scaling.rows import Exclusion, Scalar
 from mfscale.scaling.solution import Solution
 from mfscale.scaling.vectors import StoredVector, Vector
+from mfscale.scaling.wild import Moments
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class Fit:
         The estimate behind them: covariance and how it was found, sigma, numbers of rows and
         clusters, estimates without each cluster, and how the search ended.
     intervals
-        How intervals were found: Student's t, or percentile or BCa of the draws.
+        How intervals were found: Student's t, the wild cluster bootstrap, or percentile or BCa of
+        the draws.
     draws
         Cluster-bootstrap draws of all coefficients of the law, as reported and in the order of
         ``form.names``, shape ``(n_draws, P)``; rows of NaN did not determine the law.
@@ -70,6 +72,8 @@ class Fit:
         SHA-256 of the rows used, whatever their order.
     versions
         Library → version.
+    moments
+        What wild cluster intervals are computed from; None for all others.
     """
 
     law: str
@@ -89,6 +93,7 @@ class Fit:
     warnings: tuple[FitWarning, ...]
     fingerprint: str
     versions: dict[str, str]
+    moments: Moments | None = None
 
     @property
     def determined(self) -> bool:

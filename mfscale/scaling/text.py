@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mfscale.scaling.numerals import format_interval, format_number, format_percent
+from mfscale.scaling.wild import WEBB_BELOW
 
 if TYPE_CHECKING:
     from mfscale.scaling.result import Fit
@@ -147,6 +148,9 @@ def _intervals(fit: "Fit") -> str:
         return "none"
     solution = fit.solution
     text = f"{solution.method}; Student's t, {solution.degrees_of_freedom} degrees of freedom"
+    if fit.intervals == "wild":
+        kind = "Webb's" if fit.n_clusters < WEBB_BELOW else "two-point"
+        return f"wild cluster bootstrap-t, {kind} weights, from {fit.n_clusters} clusters"
     if fit.intervals != "t":
         text = _METHODS[fit.intervals].format(n=len(fit.draws), g=fit.n_clusters)
     floors = [

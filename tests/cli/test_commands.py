@@ -87,7 +87,7 @@ def test_all_columns_are_tab_separated_text(call: Call, store: Store) -> None:
 
 
 def test_columns_are_chosen_in_tables_alone(store: Store) -> None:
-    refused = CliRunner().invoke(app, ["fit", "--store", str(store.path), "--x", "cc_size"])
+    refused = CliRunner().invoke(app, ["fit", "--store", str(store.path), "--y", "cc_size"])
     assert refused.exit_code == 2
     assert "go with --table" in refused.output
 

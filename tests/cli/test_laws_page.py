@@ -24,7 +24,18 @@ def test_the_options_on_the_page_exist(line: str, tmp_path: Path) -> None:
     assert type(result.exception).__name__ == "StoreError"  # all that is wrong is the store
 
 
-def test_the_example_on_the_page_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        *zip(
+            re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL),
+            ("needs labels", "runs at a cost of"),
+            strict=True,
+        )
+    ],
+)
+def test_the_examples_on_the_page_run(
+    code: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     exec(code, {})  # noqa: S102 - our own page
-    assert "needs labels" in capsys.readouterr().out
+    assert said in capsys.readouterr().out

@@ -6,6 +6,7 @@ import pytest
 
 import mfscale.scaling
 from mfscale.scaling import choice, comparison, fitting, noisy_pairs
+from mfscale.scaling.designs import suggestion
 from mfscale.scaling.laws import own
 from mfscale.scaling.questions import inversion, mix_law, mixes, worths
 
@@ -20,6 +21,7 @@ MODULES = (
     mix_law,
     mixes,
     worths,
+    suggestion,
 )
 
 

@@ -95,12 +95,33 @@ def test_cheap_labels_that_replace_none_are_not_bought() -> None:
     table = pd.DataFrame({"dft": dft, "cc": cc, "y": 60 * (cc + 0.3 * dft) ** -0.5 * noise})
     law = fit_mix(table, {"cc": "cc", "dft": "dft"}, target="cc", y="y")
     assert law.law == "label-equivalent"
-    dear = mix(law, 3.0, costs={"cc": 1.0, "dft": 10.0}, frontier=1)
+    dear = mix(law, 3.0, costs={"cc": 1.0, "dft": 10.0}, decades=1, frontier=1)
     assert dear.labels["dft"] == 0
     assert dear.cost == pytest.approx(400, rel=0.1)  # (60 / 3)²
-    cheap = mix(law, 3.0, costs={"cc": 10.0, "dft": 1.0}, frontier=1)
+    cheap = mix(law, 3.0, costs={"cc": 10.0, "dft": 1.0}, decades=1, frontier=1)
     assert cheap.labels["dft"] > 500
     assert cheap.cost < cheap.cost_alone
+
+
+def test_a_mix_is_looked_for_within_the_data_unless_asked() -> None:
+    dft, cc = (v.ravel() for v in np.meshgrid([0, 100, 400, 1600], [25, 50, 100, 200, 400]))
+    noise = np.exp(0.01 * np.sin(np.arange(20.0) ** 2))
+    table = pd.DataFrame({"dft": dft, "cc": cc, "y": 60 * (cc + 0.3 * dft) ** -0.5 * noise})
+    law = fit_mix(table, {"cc": "cc", "dft": "dft"}, target="cc", y="y")
+    costs = {"cc": 100.0, "dft": 1.0}  # CC labels are so dear that the law would buy hardly any
+    within, bold = (mix(law, 4.0, costs=costs, decades=d, frontier=4) for d in (0, 1))
+    assert within.labels["cc"] == pytest.approx(25, rel=1e-3)
+    assert bold.labels["cc"] < 5
+    assert within.predicted["decades_from_data"] < 1e-9
+    assert within.frontier[["cc", "dft"]].max().tolist() <= [400.1, 1600.1]
+    told = {w.code: w.message for w in within.warnings}
+    assert "the fewest that was looked at, none beyond the data" in told["at-edge"]
+    assert "extrapolation" not in told
+    far = mix(law, 0.8, costs=costs, frontier=1)  # takes 5,600 CC labels alone
+    assert not far.found
+    assert "none beyond the data" in far.warnings[-1].message
+    with pytest.raises(FitError, match="decades = -1"):
+        mix(law, 4.0, costs=costs, decades=-1)
 
 
 def test_pretraining_that_hurts_is_flagged() -> None:

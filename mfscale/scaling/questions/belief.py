@@ -67,10 +67,15 @@ def belief(fit: Fit) -> Belief:
     Raises
     ------
     FitError
-        For a law that the data did not determine.
+        For a law that the data did not determine, or a fit with wild cluster intervals.
     """
     if not fit.determined:
         raise FitError(f"nothing can be asked of {fit.y}: {fit.warnings[0].message}")
+    if fit.intervals == "wild":
+        raise FitError(
+            "wild cluster intervals give no probabilities, which are read from Student's t or from "
+            "draws: fit with other intervals to ask this"
+        )
     freedom = fit.solution.degrees_of_freedom
     if fit.intervals in {"percentile", "bca"}:
         draws = fit.sampling.draws

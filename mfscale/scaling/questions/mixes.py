@@ -56,7 +56,8 @@ class Mix:
         Column → cost of a label, as given.
     cost, cost_alone
         Of the labels, in the unit of `costs`; and of reaching the error with labels of the target
-        method alone, infinite if they do not, NaN if the law does not hold without the others.
+        method alone, infinite if as many as were looked at do not, NaN if the law does not hold
+        without the others.
     predicted
         Row of `Fit.predict` at the mix: median, intervals, decades from the data.
     frontier
@@ -102,7 +103,7 @@ def mix(
     costs: Mapping[str, float],
     probability: float = 0.9,
     new_run: bool = False,
-    decades: float = 1.0,
+    decades: float = 0.0,
     frontier: int = 8,
 ) -> Mix:
     """Find the cheapest mix of labels that reaches an error.
@@ -118,15 +119,16 @@ def mix(
     probability, new_run
         That the law's median lies below the error; or that one new run does.
     decades
-        How far beyond the data mixes are looked for.
+        How far beyond the data, in each method's labels, mixes are looked for. By default not at
+        all: what few labels are worth beyond the fewest that were run, a law guesses boldly.
     frontier
         Points of the frontier of error against cost.
 
     Raises
     ------
     FitError
-        For an error that is not positive, a probability outside of 0 to 1, a cost that is missing,
-        not positive or of no predictor, or a law whose uncertainty is unknown.
+        For an error that is not positive, a probability outside of 0 to 1, decades below 0, a cost
+        that is missing, not positive or of no predictor, or a law whose uncertainty is unknown.
 
     Examples
     --------
@@ -142,6 +144,8 @@ def mix(
     """
     require_error(error, fit.y)
     require_probability(probability)
+    if not (isfinite(decades) and decades >= 0):
+        raise FitError(f"decades = {decades:g} beyond the data; give 0 or more")
     known = belief(fit)
     if not len(known.draws):
         raise FitError(f"how sure the {fit.law} law is, is unknown: {fit.warnings[0].message}")
@@ -189,7 +193,7 @@ class _Search:
         new_run: bool,
     ) -> None:
         self.fit, self.prices, self.probability = fit, prices, probability
-        self.known = known
+        self.known, self.decades = known, decades
         self.noise = noise(fit, known) if new_run else None
         factor = 10.0**decades
         self.ranges = {}
@@ -248,8 +252,8 @@ class _Search:
             FitWarning(
                 "at-edge",
                 f"{self.fit.axes[role].column} = {format_number(n)} is the "
-                f"{'fewest' if n < high / 2 else 'most'} that was looked at: a cheaper mix may lie "
-                "beyond",
+                f"{'fewest' if n < high / 2 else 'most'} that was looked at, "
+                f"{_searched(self.decades)}: a cheaper mix may lie beyond",
             )
             for role, n in labels.items()
             for low, high in [self.ranges[role]]
@@ -311,7 +315,7 @@ def _prices(fit: Fit, costs: Mapping[str, float]) -> dict[str, float]:
 
 def _unreachable(fit: Fit, error: float, probability: float, decades: float) -> FitWarning:
     floor = floor_of(fit)
-    why = f"within {decades:g} decades beyond the data no mix is that sure"
+    why = f"no mix is that sure among those that were looked at, {_searched(decades)}"
     if floor and error <= floor[1]:
         why = f"the irreducible error {floor[0]} is {format_number(floor[1])}"
     return FitWarning(
@@ -319,3 +323,9 @@ def _unreachable(fit: Fit, error: float, probability: float, decades: float) -> 
         f"{fit.y} = {format_number(error)} is not reachable with probability "
         f"{format_number(probability)}: {why}",
     )
+
+
+def _searched(decades: float) -> str:
+    if decades:
+        return f"up to {format_number(decades)} decades beyond the data"
+    return "none beyond the data"

@@ -1,0 +1,195 @@
+"""Laws in several predictors: labels of several methods, or labels and model size."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mfscale.cli import _analysis, _mixing
+from mfscale.cli._asked import Asked
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mfscale.scaling import Fit, FitWarning
+
+Point = dict[str, float]
+
+SIZE = "n_parameters"
+SEVERAL = ("multiplicative", "transfer gap", "additive", "effective data", "label-equivalent")
+"""Laws that take more than one number."""
+
+
+def read_points(option: str, at: Sequence[str]) -> list[float] | list[Point]:
+    """``1000`` or ``cc=200,dft=1000``, each of a repeated option."""
+    from mfscale.scaling import FitError
+
+    if any("=" in each for each in at):
+        points = [_mixing.read_pairs(option, each.split(",")) for each in at]
+        if any(point.keys() != points[0].keys() for point in points):
+            raise FitError(f"{option}: give every point the same names")
+        return points
+    try:
+        return [float(each) for each in at]
+    except ValueError:
+        raise FitError(
+            f"{option} {' '.join(at)}: write a number, or names and numbers such as cc=200,dft=1000"
+        ) from None
+
+
+def law_for(law: str | None, points: list[float] | list[Point]) -> str | None:
+    """The law that points of several numbers are asked of; None: the best of those of mixes."""
+    from mfscale.scaling import FitError
+
+    of_several = bool(points) and isinstance(points[0], dict)
+    if not of_several:
+        if law in SEVERAL:
+            raise FitError(f"the {law} law is of several numbers: write --at cc=200,dft=1000")
+        return law or _analysis.POWER
+    if law is not None and law not in SEVERAL:
+        raise FitError(f"the {law} law is of one number: write --at 1000, or another --law")
+    if law is None and any(SIZE in point for point in points if isinstance(point, dict)):
+        return "additive"
+    return law
+
+
+def fits_of_several(asked: Asked, law: str | None, names: Sequence[str]) -> "list[Fit]":
+    """The law of each group of a table or a store.
+
+    Parameters
+    ----------
+    law
+        None for the best of those of mixes.
+    names
+        What the points name: ``n_parameters`` among them asks for a law over model size.
+    """
+    table = asked.of_table()
+    if law in (None, "label-equivalent"):
+        return _mixing.asked_for(replace(asked, x=asked.x if table else None)).fits(
+            law, asked.level
+        )
+    if table is not None:
+        return _fits_of_table(table, law, asked.level)
+    if law == "effective data":
+        from mfscale.scaling import FitError
+
+        raise FitError(
+            "the effective data law is of the labels that pre-training was worth, which mfscale "
+            "worth finds; put them into a table, and ask --table FILE --x f,N --y COLUMN"
+        )
+    chosen = asked.x.split(",") if asked.x else [*names]
+    if law == "additive" or SIZE in chosen:
+        return _fits_over_sizes(asked, law)
+    return _mixing.asked_for(replace(asked, x=None)).fits(law, asked.level)
+
+
+def values_of(found: "Fit", point: Mapping[str, float], target: str) -> Point | None:
+    """Column → value for this fit; None if the point speaks of labels that its law does not know.
+
+    A method that the point does not name counts 0 labels where the law allows that.
+
+    Raises
+    ------
+    FitError
+        For a predictor without a value.
+    """
+    from mfscale.scaling import FitError
+
+    known = {}
+    for role, axis in found.axes.items():
+        column = axis.column
+        short = column.removeprefix(_mixing.COUNTS)
+        for name in (role, column, short, *([target] if column == f"{target}_size" else [])):
+            known[name] = column
+    values = {axis.column: 0.0 for r, axis in found.axes.items() if r in found.form.may_be_zero}
+    for name, value in point.items():
+        if name in known:
+            values[known[name]] = value
+        elif value != 0:
+            return None
+    missing = [a.column for a in found.axes.values() if a.column not in values]
+    if missing:
+        raise FitError(
+            f"--at lacks {', '.join(missing)}: the {found.law} law is of {found.x}; give each a "
+            "number"
+        )
+    return values
+
+
+def _fits_of_table(table: _analysis.Table, law: str, level: float) -> "list[Fit]":
+    from mfscale.results import read_table
+    from mfscale.scaling import LAWS, FitError, fit
+
+    roles = LAWS[law].predictors
+    given = table.x.split(",") if table.x else []
+    if table.y is None or len(given) != len(roles):
+        example = ",".join(f"{role}=COLUMN" for role in roles)
+        raise FitError(
+            f"--table {table.path}: the {law} law is of {' and '.join(roles)}; name their columns "
+            f"with --x {example} and the error with --y"
+        )
+    pairs = [
+        each.split("=", 1) if "=" in each else [role, each]
+        for role, each in zip(roles, given, strict=True)
+    ]
+    return fit(
+        read_table(table.path),
+        law,
+        x=dict(pairs),
+        y=table.y,
+        group=table.group.split(",") if table.group else None,
+        cluster=table.cluster,
+        level=level,
+    )
+
+
+def _fits_over_sizes(asked: Asked, law: str) -> "list[Fit]":
+    """Error against the number of parameters and of target labels, one law per pre-training."""
+    from mfscale.scaling import LAWS, FitError, fit
+
+    target = asked.target
+    y, labels = f"{target}_t_energy_mae_mev", f"{target}_size"
+    rows = _analysis.science_rows(asked.rows(), (y, labels, SIZE), law, target)
+    lead = ["pretraining", *_varying(rows, [f"{target}_beside", "tuning"])]
+    kept = [column for column in _analysis.VARIANTS if column != "size"]
+    group = [*lead, *_analysis.varying_within(rows, lead, kept)]
+    settings = _analysis.settings_of(rows)
+    group += _analysis.varying_within(rows, [*group, SIZE], settings)
+    if asked.x is not None and set(asked.x.split(",")) - {SIZE, labels, target}:
+        raise FitError(f"--x {asked.x}: a law over model size is of {SIZE} and {labels}")
+    first, second = LAWS[law].predictors
+    fits = fit(
+        rows,
+        law,
+        x={first: SIZE, second: labels},
+        y=y,
+        group=group,
+        cluster="root_id",
+        level=asked.level,
+    )
+    question = _analysis.Question(law, rows, SIZE, y, tuple(group), "root_id", of_store=True)
+    return [
+        replace(
+            (known := question.with_cautions(found)),
+            warnings=(*known.warnings, *_settings_of_sizes(question.rows_of(found), settings)),
+        )
+        for found in fits
+    ]
+
+
+def _varying(rows: "pd.DataFrame", columns: Sequence[str]) -> list[str]:
+    return [c for c in columns if c in rows and len(rows[c].unique()) > 1]
+
+
+def _settings_of_sizes(rows: "pd.DataFrame", settings: Sequence[str]) -> "tuple[FitWarning, ...]":
+    from mfscale.scaling import FitWarning
+
+    differ = _varying(rows, settings)
+    if not differ:
+        return ()
+    return (
+        FitWarning(
+            "settings-of-size",
+            f"model sizes were trained with other {', '.join(differ)}: what the law says of size "
+            "is of size with its settings",
+        ),
+    )
