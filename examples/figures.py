@@ -86,7 +86,8 @@ def label_costs() -> Figure:
             axes.plot(cost, frame.loc[chosen, ERROR], marker, color=colour, mfc="white", ms=3.5)
             means = np.log(frame.loc[chosen, ERROR]).groupby(cost).mean()
             axes.plot(means.index, np.exp(means), color=colour, label=NAMES[method])
-        axes.set(xscale="log", yscale="log", title=size)
+        axes.set(xscale="log", yscale="log", title=f"NequIP {size}")
+        axes.set_xticks([1, 10, 100], ["1", "10", "100"])
         axes.set_yticks([100, 150, 200, 300], ["100", "150", "200", "300"])
         axes.set_yticks([], minor=True)
     panels[0].set_ylabel("CC test MAE (meV), 200 CC labels")
@@ -118,6 +119,9 @@ def tuned_and_untuned() -> Figure:
             label = f"{name}, {'tuned' if tuned else 'defaults'}"
             axes.plot(means.index, np.exp(means), style, color=colour, label=label)
     axes.set(xscale="log", yscale="log", xlabel="parameters")
+    ticks = [8784, 30288, 165536]
+    axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+    axes.set_xticks([], minor=True)
     axes.set_ylabel("CC test MAE (meV), 200 CC labels")
     axes.set_yticks([100, 150, 200, 300, 400], ["100", "150", "200", "300", "400"])
     axes.set_yticks([], minor=True)
