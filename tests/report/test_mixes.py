@@ -32,7 +32,8 @@ def mixed() -> list[MixedLabels]:
             rows, "multiplicative", x=columns, y="cc_t_energy_mae_mev", group=("architecture",)
         )
         mixes = {
-            p: mix(law, 200.0, costs=COSTS, probability=p, frontier=6) for p in (0.1, 0.5, 0.9)
+            p: mix(law, 200.0, costs=COSTS, probability=p, frontier=6, decades=1.0)
+            for p in (0.1, 0.5, 0.9)
         }
         found.append(MixedLabels(fit=law, rows=rows, costs=COSTS, mixes=mixes))
     return found
