@@ -22,6 +22,8 @@ def root_potential(stage: Stage, sets: Sets, evaluator: Evaluator) -> Potential:
     """Fresh weights; neighbour number from all training labels, the rest from each head's own."""
     elements = evaluator.dataset.elements
     heads = {name: _fresh_head(stage, name, chosen, evaluator) for name, chosen in sets.items()}
+    if stage.model.fidelity == "embedding":
+        heads = _of_one_scale(stage, heads)
     structures = np.concatenate([chosen.train for chosen in sets.values()])
     potential = Potential(
         network=kept_network(stage.model, elements, list(heads)).to(evaluator.device),
@@ -74,6 +76,17 @@ def _child_head(
         ridge=stage.hyperparameters.offset_ridge,
     )
     return HeadScale(head.method, fitted, scale, head.minus)
+
+
+def _of_one_scale(stage: Stage, heads: Mapping[str, HeadScale]) -> dict[str, HeadScale]:
+    """Heads that speak in one unit, as one readout for all must: the root mean square of theirs.
+
+    Weighted by labels. Else the methods' vectors would have to make up for units that differ.
+    """
+    sizes = [stage.heads[name].size for name in heads]
+    squares = [head.energy_scale_ev**2 for head in heads.values()]
+    scale = float(np.sqrt(np.average(squares, weights=sizes)))
+    return {n: dataclasses.replace(head, energy_scale_ev=scale) for n, head in heads.items()}
 
 
 def _fresh_head(stage: Stage, name: str, chosen: LabelledSet, evaluator: Evaluator) -> HeadScale:
