@@ -105,6 +105,7 @@ def test_an_embedded_fidelity_trains_and_hands_on(
         potential, _ = load_potential(path, own_network=True)
         assert potential.spec.fidelity == "embedding"
         assert set(potential.heads) == set(stage.heads)
+        assert len({head.energy_scale_ev for head in potential.heads.values()}) == 1
     for head in ("cc", "dft"):
         baseline, start = (
             next(
