@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from mfscale.claims import ClaimResult, assess, factor_of, name_of, verdict_of
+from mfscale.cli import app
 from mfscale.cli.results import study_rows
 from mfscale.results import Store
 
@@ -111,3 +113,12 @@ def test_figures_are_drawn_from_the_shipped_results(
     drawn = {path.name for path in tmp_path.glob("*.png")}
     assert drawn == {"strategies.png", "label-costs.png", "tuned-and-untuned.png"}
     assert all((ROOT / "docs" / "figures" / name).exists() for name in drawn)
+
+
+@pytest.mark.slow
+def test_the_shipped_results_make_a_page(tmp_path: Path) -> None:
+    """Groups by columns in which some rows have nothing, such as settings of a parent."""
+    page = tmp_path / "page.html"
+    made = CliRunner().invoke(app, ["report", "--store", str(STORE.path), "--out", str(page)])
+    assert made.exit_code == 0, made.output
+    assert "5 independent checkpoints" in page.read_text(encoding="utf-8")

@@ -123,7 +123,9 @@ def _in_group(frame: pd.DataFrame, fit: Fit) -> NDArray[np.bool_]:
     mask = np.ones(len(frame), dtype=bool)
     for column, value in fit.group.items():
         series = frame[column]
-        mask &= (series.isna() if value is None else series == value).to_numpy(dtype=bool)
+        mask &= (series.isna() if value is None else series == value).to_numpy(
+            dtype=bool, na_value=False
+        )
     return mask
 
 
