@@ -6,6 +6,7 @@ trials at the same step, from a quarter of the cap on (Optuna's median pruning).
 """
 
 import math
+import os
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mfscale.orchestration.cluster import OrchestrationError
@@ -27,6 +28,9 @@ from mfscale.study import Choice, Range, Stage, Tuning
 
 FIRST = 4
 """Trials that are never pruned, and after which Optuna models instead of drawing at random."""
+
+_UNUSABLE = (AssertionError, AttributeError, LookupError, OSError, TypeError, ValueError)
+"""What reading a damaged journal ends in."""
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -49,6 +53,7 @@ class Trials:
         self.tuning = tuning
         self._space = {name: _distribution(v) for name, v in tuning.space.items()}
         folder.mkdir(parents=True, exist_ok=True)
+        _mend(folder / f"{tuning.key}.journal")
         try:
             self._study = optuna.create_study(
                 study_name=tuning.key, storage=_storage(folder, tuning.key), load_if_exists=True
@@ -57,7 +62,7 @@ class Trials:
             if all(_within(d, untuned[name]) for name, d in self._space.items()):
                 self._study.enqueue_trial(untuned, skip_if_exists=True)
             interrupted = [t for t in self._study.trials if t.state == TrialState.RUNNING]
-        except (ValueError, LookupError, TypeError, OSError) as error:
+        except _UNUSABLE as error:
             raise OrchestrationError(
                 f"{folder / tuning.key}.journal cannot be used ({error}); delete it: trials that "
                 "have ended have rows in the store and are not trained again"
@@ -183,6 +188,20 @@ def watch(folder: Path, key: str, number: int, max_steps: int) -> Callable[[int,
         return trial.should_prune()
 
     return hopeless
+
+
+def _mend(journal: Path) -> None:
+    """Cut off a last line that a kill left half written: Optuna would append to it."""
+    lock = JournalFileSymlinkLock(str(journal))
+    lock.acquire()
+    try:
+        if journal.exists():
+            content = journal.read_bytes()
+            whole = content.rfind(b"\n") + 1
+            if whole < len(content):
+                os.truncate(journal, whole)
+    finally:
+        lock.release()
 
 
 def _storage(folder: Path, key: str) -> JournalStorage:

@@ -8,11 +8,12 @@ from typing import Any
 
 import optuna
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from mfscale.orchestration import OrchestrationError
 from mfscale.orchestration.trials import Trials, objective
 from mfscale.study import Choice, Stage, Tuning
 from tests.orchestration.conftest import graph_of
@@ -198,3 +199,25 @@ def test_nothing_but_validation_errors_at_the_end_counts(change: dict[str, Any])
     assert objective({"evaluations": [changed]}) is None
     expected = None if "value" in change else pytest.approx(3.0)
     assert objective({"evaluations": [evaluation, changed]}) == expected
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_damaged_journal_is_used_or_named(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Cut anywhere, or with foreign bytes anywhere: never any other error."""
+    folder = tmp_path_factory.mktemp("tuning")
+    searched(Trials(tuning(), folder), far_from(0.01))
+    (journal,) = folder.glob("*.journal")
+    content = journal.read_bytes()
+    place = data.draw(st.integers(0, len(content)))
+    foreign = data.draw(st.binary(max_size=12))
+    rest = data.draw(st.sampled_from([b"", content[place:]]))
+    journal.write_bytes(content[:place] + foreign + rest)
+    messages = []
+    try:
+        Trials(tuning(), folder).ask()
+    except OrchestrationError as error:
+        messages.append(str(error))
+    assert all(str(journal) in message and "delete it" in message for message in messages)
