@@ -1,5 +1,6 @@
 """The command line: ``mfscale plan|run|status|results|fit|plot|…``; ``mfscale --help`` has all."""
 
+import signal
 import sys
 
 import typer
@@ -72,6 +73,9 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    finally:
+        # All is done and said; Ctrl-C while Python takes itself down would end it without status.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _is_ours(error: ValueError) -> bool:
