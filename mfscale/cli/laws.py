@@ -9,8 +9,9 @@ import typer
 from mfscale.cli import _analysis
 from mfscale.cli._analysis import Question
 from mfscale.cli._asked import Asked, LevelOption, TargetOption, add_question
+from mfscale.cli._groups import named, print_groups, telling
 from mfscale.cli._options import DEFAULT_STORE, JsonOption, StoreOption, StudyOption
-from mfscale.cli._output import console, print_frame, print_json, stderr
+from mfscale.cli._output import console, print_json, stderr
 
 if TYPE_CHECKING:
     from mfscale.scaling import Fit, Intervals
@@ -185,9 +186,15 @@ def _print_fits(question: Question, fits: "list[Fit]") -> None:
     from mfscale.report import column_label
     from mfscale.scaling import summary
 
+    groups = [found.group for found in fits]
+    columns = telling(groups)
     for found in fits:
         console.print(
-            found.report(x_name=column_label(found.x), y_name=column_label(found.y)),
+            found.report(
+                x_name=column_label(found.x),
+                y_name=column_label(found.y),
+                group_name=named(found.group, columns),
+            ),
             soft_wrap=True,
             markup=False,
         )
@@ -197,7 +204,7 @@ def _print_fits(question: Question, fits: "list[Fit]") -> None:
         own = _SUMMARISED.get(question.law, tuple(fits[0].parameters))
         kept = (*question.group, *own, "n_rows", "n_clusters", "warnings")
         title = f"{question.law} laws of {question.y} against {question.x}"
-        print_frame(table[list(kept)], title=title)
+        print_groups(table[list(kept)], groups, title=title)
         console.print()
 
 

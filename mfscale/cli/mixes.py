@@ -7,6 +7,7 @@ import typer
 
 from mfscale.cli import _mixing
 from mfscale.cli._asked import Asked, add_question
+from mfscale.cli._groups import named, print_groups, telling
 from mfscale.cli._options import JsonOption
 from mfscale.cli._output import console, print_frame, print_json
 from mfscale.cli._warned import gathered, print_warnings
@@ -94,14 +95,14 @@ def mix(
     import pandas as pd
 
     rows = [_mix_row(answer) for answer in answers]
-    print_frame(pd.DataFrame(rows), title=f"The cheapest mix for {mixing.y} = {error:g}")
+    groups = [answer.group for answer in answers]
+    print_groups(pd.DataFrame(rows), groups, title=f"The cheapest mix for {mixing.y} = {error:g}")
     console.print(states(probability, new_run=new_run, level=None), soft_wrap=True)
     console.print(_looked_at(beyond), soft_wrap=True)
+    columns = telling(groups)
     for answer in answers:
-        print_frame(
-            answer.frontier,
-            title=f"\n{mixing.y} against cost{_of(answer.group)}",
-        )
+        of = f", {named(answer.group, columns)}" if answer.group else ""
+        print_frame(answer.frontier, title=f"\n{mixing.y} against cost{of}")
     print_warnings(warned)
 
 
@@ -129,9 +130,3 @@ def _mix_row(answer: "Mix") -> dict[str, object]:
         "cost_alone": answer.cost_alone,
         **{k: v for k, v in answer.predicted.items() if not k.startswith("new_run")},
     }
-
-
-def _of(group: "dict[str, Any]") -> str:
-    from mfscale.cli._warned import named
-
-    return f", {named(group)}" if group else ""

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mfscale.cli._asked import Asked, add_question
+from mfscale.cli._groups import print_groups
 from mfscale.cli._options import JsonOption
-from mfscale.cli._output import print_frame, print_json
+from mfscale.cli._output import print_json
 from mfscale.cli._several import fits_of_several, law_for, read_points, values_of
 from mfscale.cli._warned import gathered, print_warnings
 from mfscale.cli.laws import How, IntervalsOption
@@ -85,7 +86,7 @@ def predict(
     if json:
         print_json({"predictions": frame.to_dict(orient="records"), "warnings": gathered(warned)})
         return
-    print_frame(shown, title=fits[0].y)
+    print_groups(shown, [found.group for found in fits], title=fits[0].y)
     print_warnings(warned)
 
 

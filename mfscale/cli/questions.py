@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mfscale.cli._asked import Asked, add_question
+from mfscale.cli._groups import print_groups
 from mfscale.cli._options import JsonOption
-from mfscale.cli._output import console, print_frame, print_json
+from mfscale.cli._output import console, print_json
 from mfscale.cli._warned import gathered, print_warnings
 from mfscale.cli.laws import LawOfOne
 
@@ -115,7 +116,8 @@ def invert(
     columns = ("estimate", "low", "high", "suffices", "reachable", "decades_from_data")
     rows = [{**a.group, **{c: getattr(a, c) for c in columns}} for a in answers]
     title = f"{question.x} for {question.y} = {error:g}"
-    print_frame(pd.DataFrame(rows).rename(columns={"estimate": question.x}), title=title)
+    frame = pd.DataFrame(rows).rename(columns={"estimate": question.x})
+    print_groups(frame, [answer.group for answer in answers], title=title)
     console.print(states(probability, new_run=new_run, level=asked.level), soft_wrap=True)
     print_warnings(warned)
 

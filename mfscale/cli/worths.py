@@ -6,8 +6,9 @@ import typer
 
 from mfscale.cli import _analysis, _mixing
 from mfscale.cli._asked import Asked, add_question
+from mfscale.cli._groups import print_groups
 from mfscale.cli._options import JsonOption
-from mfscale.cli._output import console, print_frame, print_json
+from mfscale.cli._output import console, print_json
 from mfscale.cli._warned import gathered, print_warnings
 from mfscale.cli.laws import LawOfOne
 from mfscale.cli.questions import NOTHING, CostOption, LawOption
@@ -60,10 +61,12 @@ def worth(
     parts = [a.table.assign(**a.group, price=a.price, pays_until=a.pays_until) for a in answers]
     frame = pd.concat(parts, ignore_index=True)
     frame = frame[[*answers[0].group, *(c for c in frame if c not in answers[0].group)]]
-    print_frame(frame, title=f"What pre-training is worth, in {question.x}")
+    title = f"What pre-training is worth, in {question.x}"
+    print_groups(frame, [answer.group for answer in answers], title=title)
     console.print(
         f"low, high: {asked.level:.0%} interval; helps, pays: probability that it is worth more "
-        "than 0, more than its price in labels"
+        "than 0, more than its price in labels",
+        soft_wrap=True,
     )
     print_warnings(warned)
 

@@ -261,11 +261,17 @@ class Fit:
         table["share"] = influence_shares(self.solution).max(axis=1)
         return table.sort_values("share", ascending=False, ignore_index=True)
 
-    def report(self, *, x_name: str | None = None, y_name: str | None = None) -> str:
-        """The law in words and numbers; `x_name` and `y_name` stand for the columns' names."""
+    def report(
+        self,
+        *,
+        x_name: str | None = None,
+        y_name: str | None = None,
+        group_name: str | None = None,
+    ) -> str:
+        """The law in words and numbers; names given stand for those of columns and the group."""
         from mfscale.scaling.text import report  # noqa: PLC0415 - which imports this module
 
-        return report(self, x_name, y_name or self.y)
+        return report(self, x_name, y_name or self.y, group_name)
 
     def __str__(self) -> str:
         return self.report()

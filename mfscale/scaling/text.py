@@ -17,12 +17,15 @@ _METHODS = {
 }
 
 
-def report(fit: "Fit", x_name: str | None, y_name: str) -> str:
+def report(fit: "Fit", x_name: str | None, y_name: str, group_name: str | None) -> str:
     """The whole report: sentences, parameters, what they rest on, warnings, exclusions."""
     names = {role: axis.column for role, axis in fit.axes.items()}
     if x_name is not None and len(names) == 1:
         names = dict.fromkeys(names, x_name)
-    blocks = [[_heading(fit, names, y_name), *_sentences(fit, names, y_name)]]
+    group = _group(fit) if group_name is None else group_name
+    heading = _formula(fit, names, y_name)
+    heading = f"{group}: {heading}" if group else heading
+    blocks = [[heading, *_sentences(fit, names, y_name)]]
     if fit.determined:
         blocks += [_parameters(fit), _basis(fit, names)]
     if fit.warnings:
@@ -32,11 +35,13 @@ def report(fit: "Fit", x_name: str | None, y_name: str) -> str:
     return "\n\n".join("\n".join(block) for block in blocks)
 
 
-def _heading(fit: "Fit", names: dict[str, str], y_name: str) -> str:
+def _group(fit: "Fit") -> str:
+    return ", ".join(f"{column} = {value}" for column, value in fit.group.items())
+
+
+def _formula(fit: "Fit", names: dict[str, str], y_name: str) -> str:
     references = {f"{role}0": format_number(axis.reference, 4) for role, axis in fit.axes.items()}
-    formula = fit.form.formula.format(y=y_name, **names, **references)
-    group = ", ".join(f"{column} = {value}" for column, value in fit.group.items())
-    return f"{group}: {formula}" if group else formula
+    return fit.form.formula.format(y=y_name, **names, **references)
 
 
 def _sentences(fit: "Fit", names: dict[str, str], y_name: str) -> list[str]:
