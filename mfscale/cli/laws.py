@@ -246,11 +246,11 @@ def _draw_held_out(
     """Draw power laws of all but the most labels of each group, and the runs of these."""
     from dataclasses import replace
 
-    from mfscale.cli.results import study_rows
+    from mfscale.cli._tuned import law_rows
     from mfscale.report import ReportError, error_against_labels, save
     from mfscale.results import Store
 
-    asked = _analysis.of_store(study_rows(Store(store), study), _analysis.POWER, target)
+    asked = _analysis.of_store(law_rows(Store(store), study), _analysis.POWER, target)
     sizes = asked.frame.groupby(list(asked.group), dropna=False)[asked.x]
     enough = sizes.transform("nunique") > 2
     held_out = enough & (asked.frame[asked.x] == sizes.transform("max"))

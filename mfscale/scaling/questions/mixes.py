@@ -57,7 +57,7 @@ class Mix:
     cost, cost_alone
         Of the labels, in the unit of `costs`; and of reaching the error with labels of the target
         method alone, infinite if as many as were looked at do not, NaN if the law does not hold
-        without the others.
+        without the others, or no run went without them.
     predicted
         Row of `Fit.predict` at the mix: median, intervals, decades from the data.
     frontier
@@ -154,6 +154,7 @@ def mix(
     found = search.cheapest(error)
     columns = {role: axis.column for role, axis in fit.axes.items()}
     warnings, predicted = fit.warnings, {}
+    frontier_of = search.frontier(frontier)
     if found:
         predicted = {
             str(name): float(value)
@@ -162,7 +163,7 @@ def mix(
         }
         warnings = (*fit.warnings_at(found), *search.at_edge(found))
     else:
-        warnings = (*warnings, _unreachable(fit, error, probability, decades))
+        warnings = (*warnings, _unreachable(fit, error, probability, decades, frontier_of))
     return Mix(
         y=fit.y,
         error=error,
@@ -175,7 +176,7 @@ def mix(
         cost=search.price(found) if found else inf,
         cost_alone=search.alone(error),
         predicted=predicted,
-        frontier=search.frontier(frontier),
+        frontier=frontier_of,
         warnings=warnings,
     )
 
@@ -202,11 +203,17 @@ class _Search:
             self.ranges[role] = (lowest / factor, axis.high * factor)
         self.target = [role for role in fit.axes if role not in fit.form.may_be_zero][-1]
         self.others = [role for role in fit.axes if role != self.target]
+        # Going without a method is within the data only where some run did.
+        self.absent = [
+            role
+            for role in self.others
+            if role in fit.form.may_be_zero and (fit.axes[role].low == 0 or decades > 0)
+        ]
         self.along = Stretch(self.target, *self.ranges[self.target])
 
     def cheapest(self, error: float, effort: _Effort = _ANSWER) -> dict[str, float]:
         """Role → labels; empty if no mix reaches the error."""
-        zero = [role for role in self.others if role in self.fit.form.may_be_zero]
+        zero = self.absent
         options = [
             self._best(error, [role for role in self.others if role not in absent], effort)
             for k in range(len(zero) + 1)
@@ -217,7 +224,7 @@ class _Search:
 
     def alone(self, error: float) -> float:
         """The cost of reaching the error with target labels alone."""
-        if any(role not in self.fit.form.may_be_zero for role in self.others):
+        if len(self.absent) < len(self.others):
             return nan
         found = self._best(error, [], _ANSWER)
         return self.price(found) if found else inf
@@ -313,11 +320,15 @@ def _prices(fit: Fit, costs: Mapping[str, float]) -> dict[str, float]:
     return prices
 
 
-def _unreachable(fit: Fit, error: float, probability: float, decades: float) -> FitWarning:
+def _unreachable(
+    fit: Fit, error: float, probability: float, decades: float, frontier: pd.DataFrame
+) -> FitWarning:
     floor = floor_of(fit)
     why = f"no mix is that sure among those that were looked at, {_searched(decades)}"
     if floor and error <= floor[1]:
         why = f"the irreducible error {floor[0]} is {format_number(floor[1])}"
+    elif len(frontier) and frontier["error"].min() > error:
+        why += f"; the frontier goes down to {format_number(frontier['error'].min(), 3)}"
     return FitWarning(
         "not-reachable",
         f"{fit.y} = {format_number(error)} is not reachable with probability "
