@@ -1,6 +1,6 @@
 """What is asked of a law when runs are to be suggested: a prediction, an inverse, a mix."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 
@@ -35,6 +35,14 @@ class Asked:
     error: float | None = None
     costs: Mapping[str, float] | None = None
     decades: float = 0.0
+
+    def check(self, laws: Sequence[Fit]) -> None:
+        """Raise `FitError` for a cost that is of no law's predictor."""
+        known = {name for law in laws for name in _names(law)}
+        for name in self.costs or ():
+            if name not in known:
+                of = "; ".join(dict.fromkeys(law.x for law in laws))
+                raise FitError(f"cost of {name!r}: the laws are of {of}")
 
     def __post_init__(self) -> None:
         if self.at is None and self.error is None:
@@ -80,7 +88,8 @@ def answers_to(law: Fit, asked: Asked) -> tuple[tuple[Answer, ...], Told]:
     if asked.error is None:
         return _predictions(law, asked.at if asked.at is not None else {})
     if asked.costs is not None:
-        return _cheapest(law, mix_now(law, asked.error, asked.costs, asked.decades))
+        costs = {name: cost for name, cost in asked.costs.items() if name in _names(law)}
+        return _cheapest(law, mix_now(law, asked.error, costs, asked.decades))
     held = asked.at if isinstance(asked.at, Mapping) else {}
     return _inverse(law, asked.error, held)
 
@@ -149,6 +158,10 @@ def _cheapest(law: Fit, now: MixNow) -> tuple[tuple[Answer, ...], Told]:
         "the error at that mix, whose variance is narrowed all the same",
     )
     return (replace(answer, words=words),), (*now.warnings, told)
+
+
+def _names(law: Fit) -> set[str]:
+    return {name for role, axis in law.axes.items() for name in (role, axis.column)}
 
 
 def _where(law: Fit, point: Mapping[str, Vector]) -> str:

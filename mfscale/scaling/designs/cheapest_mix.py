@@ -66,7 +66,7 @@ def mix_now(law: Fit, error: float, costs: Mapping[str, float], decades: float) 
     search = CheapestMix(law, estimate, prices, decades, 0.5, new_run=False)
     labels = search.cheapest(error)
     if not labels:
-        told = unreachable(law, error, 0.5, decades)
+        told = unreachable(law, error, None, decades)
         return MixNow(error, {}, inf, nan, nan, 0.0, (*law.warnings, told))
     cost = search.price(labels)
     free = {role: n for role, n in labels.items() if search.inside(role, n)}
@@ -75,9 +75,7 @@ def mix_now(law: Fit, error: float, costs: Mapping[str, float], decades: float) 
     per_ln_y = spent / kappa / cost if kappa > 0 else 0.0
     warnings = (*law.warnings_at(labels), *search.at_edge(labels))
     if not per_ln_y:
-        why = (
-            "the fewest labels that were looked at reach it; nothing of its cost is to be narrowed"
-        )
+        why = "the fewest labels that were looked at reach it; no run narrows its cost"
         told = FitWarning("at-edge", f"{law.y} = {format_number(error)}: {why}")
         return MixNow(error, labels, cost, cost, cost, 0.0, (*warnings, told))
     low, high = _interval(law, prices, decades, error)

@@ -142,6 +142,7 @@ def suggest(
     """
     laws = [fits] if isinstance(fits, Fit) else list(fits)
     asked = Asked(at, error, costs, decades)
+    asked.check(laws)
     table = _completed(candidates, laws)
     prices = _prices(table, budget)
     models, warned = [], []
@@ -257,8 +258,8 @@ def _modelled(
     if mine.any():
         points = {r: table[a.column].to_numpy(float)[mine] for r, a in law.axes.items()}
         gradients[mine] = _jacobian(law, points)[0]
-    asked = np.concatenate([_jacobian(law, a.point)[0] for a in answers])
-    model = _Model(law, answers, Information(found, design, rows.clusters, gradients, of, asked))
+    wanted = np.concatenate([_jacobian(law, a.point)[0] for a in answers])
+    model = _Model(law, answers, Information(found, design, rows.clusters, gradients, of, wanted))
     again = bool((of[mine] <= rows.clusters.max()).any())
     return model, (*warnings, *_cautions(found.assumed and again, law, bool(mine.any())))
 

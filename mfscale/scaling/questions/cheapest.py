@@ -93,7 +93,7 @@ class CheapestMix:
     def inside(self, role: str, n: float) -> bool:
         """Whether a number of labels is at no end of what was looked at."""
         low, high = self.ranges[role]
-        return low * 1.001 < n < high / 1.001
+        return bool(low * 1.001 < n < high / 1.001)
 
     def price(self, labels: Mapping[str, float]) -> float:
         """The cost of some labels."""
@@ -193,16 +193,18 @@ def prices_of(fit: Fit, costs: Mapping[str, float]) -> dict[str, float]:
     return prices
 
 
-def unreachable(fit: Fit, error: float, probability: float, decades: float) -> FitWarning:
-    """Why no mix reaches an error."""
+def unreachable(fit: Fit, error: float, probability: float | None, decades: float) -> FitWarning:
+    """Why no mix reaches an error with a probability, or (None) by the law's best estimate."""
+    sure, why = "", "the law stays above it in all mixes that were looked at"
+    if probability is not None:
+        sure = f" with probability {format_number(probability)}"
+        why = "no mix is that sure among those that were looked at"
     floor = floor_of(fit)
-    why = f"no mix is that sure among those that were looked at, {searched(decades)}"
+    why = f"{why}, {searched(decades)}"
     if floor and error <= floor[1]:
         why = f"the irreducible error {floor[0]} is {format_number(floor[1])}"
     return FitWarning(
-        "not-reachable",
-        f"{fit.y} = {format_number(error)} is not reachable with probability "
-        f"{format_number(probability)}: {why}",
+        "not-reachable", f"{fit.y} = {format_number(error)} is not reachable{sure}: {why}"
     )
 
 
