@@ -57,7 +57,7 @@ def without_tuned(frame: "pd.DataFrame", choices: "Choices") -> "pd.DataFrame":
 
 def _columns(choices: "Choices") -> Mapping[str, set[str]]:
     return {
-        tuning: {_column(name) for choice in of_steps.values() for name in choice.values}
+        tuning: {_column(name) for choice in of_steps.values() for name in dict(choice.values)}
         for tuning, of_steps in choices.items()
     }
 

@@ -96,7 +96,7 @@ def _determined(problem: Problem, theta: Vector, weights: Vector) -> Flags:
         jacobian = problem.residuals(theta)[1] * free[:, :, None]
         lengths = np.sqrt(np.einsum("mpn,mpn->mp", jacobian, jacobian))
         unit = jacobian / np.where(lengths > 0, lengths, 1.0)[:, :, None]
-    finite = np.isfinite(unit).all(axis=(1, 2))
+    finite: Flags = np.array(np.isfinite(unit).all(axis=(1, 2)))
     unit = np.where(finite[:, None, None], unit, 0.0)
     values, vectors = np.linalg.eigh(unit @ unit.transpose(0, 2, 1))
     seen = values > _NULL * values[:, -1:]
@@ -106,7 +106,7 @@ def _determined(problem: Problem, theta: Vector, weights: Vector) -> Flags:
     information = (white * weights[:, None]) @ white.transpose(0, 2, 1)
     p = information.shape[1]
     information[:, range(p), range(p)] += ~seen
-    return np.asarray(finite & (np.linalg.eigvalsh(information)[:, 0] > _UNSEEN))
+    return np.array(finite & (np.linalg.eigvalsh(information)[:, 0] > _UNSEEN))
 
 
 def interval(
