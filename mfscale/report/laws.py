@@ -73,8 +73,8 @@ def error_against_labels(
         with a single law a lighter band is the interval of a new run. Up to six lines bear their
         exponents, where there is room. Below is a strip of every run divided by its law; then the
         exponents with intervals, the numbers of runs and of independent clusters, and every warning
-        of the fits, without names if it is true of all, and with a number if of more than four. A law that its data did not determine has points and
-        no line.
+        of the fits, without names if it is true of all, and with a number if of more than four.
+        A law that its data did not determine has points and no line.
 
     Raises
     ------

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mfscale.report.panel import with_interval
 from mfscale.report.replicates import replicate_means
 from mfscale.report.selection import DrawnLaw
+from mfscale.scaling import format_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Text
     from matplotlib.transforms import Bbox
 
-_POINTS = 5.5
+_POINTS = 6
 _PLACES = 25  # along a line
 _FAR = 2.0  # points between a line and its slope
 _MOST_COVERED = 1  # pieces of lines beneath a slope; beyond that, or on a run, it is left out
@@ -33,7 +33,7 @@ class _Place:
 
 
 def write_slopes(axes: "Axes", laws: Sequence[DrawnLaw], parameter: str) -> None:
-    """Write each slope and its interval along its line, above or below, where it covers least.
+    """Write each slope along its line, above or below, where it covers least.
 
     A slope that would cover another one, or much else, is left out.
     """
@@ -42,7 +42,7 @@ def write_slopes(axes: "Axes", laws: Sequence[DrawnLaw], parameter: str) -> None
     for law in laws:
         if not (law.fit.determined and law.has_interval()):
             continue
-        text = _text(axes, law, with_interval(law.fit.parameters[parameter]))
+        text = _text(axes, law, format_number(law.fit.parameters[parameter].estimate))
         box = text.get_window_extent()
         room = np.array([box.width, box.height]) / 2
         best: tuple[int, float] | None = None
@@ -50,7 +50,7 @@ def write_slopes(axes: "Axes", laws: Sequence[DrawnLaw], parameter: str) -> None
             turned = _put(text, place)
             if any(turned.overlaps(other) for other in taken) or not _holds(axes.bbox, turned):
                 continue
-            covered = 2 * _beneath(runs, place, room + 4) + _beneath(lines, place, room)
+            covered = 2 * _beneath(runs, place, room + 3) + _beneath(lines, place, room)
             if covered <= _MOST_COVERED and (best is None or (covered, -place.x) < best):
                 best, chosen = (covered, -place.x), place
         if best is None:
