@@ -92,6 +92,8 @@ def _laws(
                 reasons += [f"error against labels leaves out: {note}"] if note else []
             fits = asked.fit(0.95)
         except FitError as error:
+            if hold_out and law == _analysis.POWER:
+                raise FitError(f"--hold-out: {error}") from error
             reasons.append(f"left out: {error}")
             continue
         found.append(

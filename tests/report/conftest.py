@@ -1,6 +1,7 @@
 """Contents of a page, made up: stages of two architectures with laws; and figures looked at."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -172,3 +173,15 @@ def make() -> Make:
         return Contents(**(given | otherwise))  # type: ignore[arg-type]
 
     return made
+
+
+@pytest.fixture(scope="session")
+def held_out(make: Make) -> Contents:
+    """Contents whose power laws are fitted without the runs of 100 labels."""
+    contents = make()
+    power, line = contents.laws
+    apart = power.frame["cc_size"] == 100
+    rest = power.frame[~apart]
+    fits = fit(rest, "power", x=power.x, y=power.y, group=power.group, cluster="root_id")
+    power = replace(power, frame=rest, fits=fits, held_out=power.frame[apart])
+    return replace(contents, laws=[power, line])
