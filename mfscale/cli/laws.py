@@ -244,19 +244,13 @@ def _draw_held_out(
     store: Path, study: Path | None, target: str, level: float, out: Path
 ) -> list[Path]:
     """Draw power laws of all but the most labels of each group, and the runs of these."""
-    from dataclasses import replace
-
+    from mfscale.cli._held_out import hold_out
     from mfscale.cli._tuned import law_rows
-    from mfscale.report import ReportError, error_against_labels, save
+    from mfscale.report import error_against_labels, save
     from mfscale.results import Store
 
     asked = _analysis.of_store(law_rows(Store(store), study), _analysis.POWER, target)
-    sizes = asked.frame.groupby(list(asked.group), dropna=False)[asked.x]
-    enough = sizes.transform("nunique") > 2
-    held_out = enough & (asked.frame[asked.x] == sizes.transform("max"))
-    if not held_out.any():
-        raise ReportError("no group has three numbers of labels, of which one can be held out")
-    rest = replace(asked, frame=asked.frame[enough & ~held_out])
+    rest, held_out, note = hold_out(asked)
     figure = error_against_labels(
         rest.frame,
         rest.fit(level),
@@ -264,6 +258,8 @@ def _draw_held_out(
         y=asked.y,
         group=list(asked.group),
         panel="architecture" if "architecture" in asked.group else None,
-        held_out=asked.frame[held_out],
+        held_out=held_out,
     )
+    if note:
+        stderr.print(f"left out: {note}", soft_wrap=True)
     return list(save(figure, out / "held-out"))
