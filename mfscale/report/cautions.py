@@ -12,15 +12,20 @@ _MOST_NAMES = 4  # of laws before a sentence; more are counted
 
 
 def cautions(laws: Sequence[DrawnLaw]) -> list[str]:
-    """Each warning once, with the laws it is about unless these are all.
+    """Each warning once, with the laws it is about unless these are all; see `cautions_of`."""
+    return cautions_of([(law.name, law.fit) for law in laws])
+
+
+def cautions_of(laws: Sequence[tuple[str, Fit]]) -> list[str]:
+    """Each warning of named fits once, with the names it is about unless these are all.
 
     Sentences that differ in their numbers alone become one, with the range of each number.
     """
     about: dict[str, list[tuple[str, str]]] = {}
-    for law in laws:
-        for warning in law.fit.warnings:
-            message = _in_words(warning.message, law.fit)
-            about.setdefault(_NUMBER.sub("0", message), []).append((law.name, message))
+    for name, fit in laws:
+        for warning in fit.warnings:
+            message = _in_words(warning.message, fit)
+            about.setdefault(_NUMBER.sub("0", message), []).append((name, message))
     found = []
     for told in about.values():
         names = list(dict.fromkeys(name for name, _ in told))
@@ -47,6 +52,7 @@ def _merged(messages: Sequence[str]) -> str:
 
 def _in_words(message: str, fit: Fit) -> str:
     """The message with labels for the names of columns, where they stand as words."""
-    columns = {column for column in (fit.x, fit.y, fit.cluster) if column}
+    predictors = [axis.column for axis in fit.axes.values()]
+    columns = {column for column in (*predictors, fit.y, fit.cluster) if column}
     names = "|".join(map(re.escape, columns))
     return re.sub(rf"(?<!\w)({names})(?!\w)", lambda found: column_label(found[1]), message)

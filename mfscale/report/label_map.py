@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mfscale.report.cautions import cautions_of
 from mfscale.report.errors import ReportError
-from mfscale.report.mixes import MixedLabels, draw_parts, inside_data
+from mfscale.report.mixes import MixedLabels, draw_parts, inside_data, with_names, wrapped
 from mfscale.report.naming import column_label, names_of_groups
 from mfscale.report.style import (
     NEUTRAL,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDE_IN, _HIGH_IN, _LEFT_IN, _BELOW_IN, _ABOVE_IN = 2.6, 2.3, 0.62, 0.45, 0.3
-_NOTE_IN, _MOST_COLUMNS = 0.42, 2
+_NOTE_IN, _MOST_COLUMNS = 0.1, 2
 _BEYOND = 10**0.15  # the factor by which the map reaches beyond the data
 _POINTS = 41  # along each axis
 _UNSURE = 2.0  # highest over lowest of the law's interval, from which on the map is hatched
@@ -66,19 +67,21 @@ def error_over_labels(mixed: Sequence[MixedLabels]) -> "Figure":
     wide, high = _LEFT_IN + _WIDE_IN + 0.1, _BELOW_IN + _HIGH_IN + _ABOVE_IN
     names = names_of_groups([each.fit.group for each in shown])
     with mpl.rc_context(SETTINGS):
-        width, height = columns * wide, lines * high + _NOTE_IN
+        width = columns * wide
+        about = (
+            f"Contours: median of {column_label(shown[0].fit.y)}, dashed beyond the data, hatched "
+            f"where the law's interval spans more than a factor of {_UNSURE:g}. Dotted: equal "
+            "cost. Orange: the cheapest mixes. Points: runs."
+        )
+        notes = wrapped([about, *cautions_of(with_names(shown, names))], width)
+        height = lines * high + len(notes) * _NOTE_IN + 0.1
         figure = Figure(figsize=(width, height))
         for i, (each, name) in enumerate(zip(shown, names, strict=True)):
             left = (i % columns) * wide + _LEFT_IN
             bottom = height - (i // columns + 1) * high + _BELOW_IN
             place = (left / width, bottom / height, _WIDE_IN / width, _HIGH_IN / height)
             _draw_map(figure.add_axes(place), each, name)
-        note = (
-            f"Contours: median of {column_label(shown[0].fit.y)}, dashed beyond the data, hatched "
-            f"where the law's interval spans more than a factor of {_UNSURE:g}. Dotted: equal "
-            "cost. Orange: the cheapest mixes. Points: runs."
-        )
-        note = "\n".join(textwrap.wrap(note, int(24 * width)))
+        note = "\n".join(notes)
         figure.text(0.1 / width, 0.06 / height, note, fontsize=5.5, color="#333333", va="bottom")
     return figure
 
@@ -177,7 +180,11 @@ def _draw_costs(axes: "Axes", mixed: MixedLabels, across: Vector, up: Vector) ->
         linewidths=0.8,
     )
     drawn.set_gid("equal cost")
-    axes.clabel(drawn, fmt=lambda level: tick_labels([level])[0], fontsize=5)
+    from matplotlib.patheffects import withStroke  # noqa: PLC0415 - drawing alone needs it
+
+    for label in axes.clabel(drawn, fmt=lambda level: tick_labels([level])[0], fontsize=5):
+        label.set_path_effects([withStroke(linewidth=1.5, foreground="white")])
+        label.set_zorder(5)
 
 
 def _finish(axes: "Axes", mixed: MixedLabels, grids: Sequence[Vector]) -> None:

@@ -1,5 +1,6 @@
 """Figures of mixes of labels: what an error costs, and the error over the numbers of labels."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mfscale.report.cautions import cautions_of
 from mfscale.report.errors import ReportError
 from mfscale.report.naming import column_label, names_of_groups, shared_by_groups
 from mfscale.report.style import (
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _HEIGHT_IN, _LEFT_IN, _BOTTOM_IN, _TOP_IN, _RIGHT_IN = 2.3, 0.55, 0.42, 0.08, 0.25
-_ROW_IN, _NOTE_IN = 0.135, 0.11
+_ROW_IN, _NOTE_IN = 0.135, 0.105
 _ROOM = 1.5  # the factor by which errors are shown beyond those of runs
 MARKER_SIGNS = {"o": "●", "s": "■", "D": "◆", "^": "▲", "v": "▼", "P": "✚", "X": "✖"}
 
@@ -93,7 +95,8 @@ def cost_against_error(mixed: Sequence[MixedLabels]) -> "Figure":
     names = names_of_groups([each.fit.group for each in shown])
     colours = ordered_colours(len(shown))
     with mpl.rc_context(SETTINGS):
-        list_in = (len(shown) + 1) * _ROW_IN + 3 * _NOTE_IN
+        notes = _notes(shown, names)
+        list_in = (len(shown) + 1) * _ROW_IN + len(notes) * _NOTE_IN
         height = _HEIGHT_IN + _TOP_IN + _BOTTOM_IN + list_in
         figure = Figure(figsize=(WIDTH_IN, height))
         axes = figure.add_axes(
@@ -111,20 +114,41 @@ def cost_against_error(mixed: Sequence[MixedLabels]) -> "Figure":
         _ticks(axes)
         axes.set_xlabel("cost of all labels (relative)", labelpad=2)
         axes.set_ylabel(column_label(shown[0].fit.y), labelpad=2)
-        low, _, high = (format_percent(p) for p in shown[0].mixes)
         y = list_in / height
         for i, (name, colour) in enumerate(zip(names, colours, strict=True)):
             y = (list_in - (i + 0.6) * _ROW_IN) / height
             figure.text(0.03, y, MARKER_SIGNS[MARKERS[i % len(MARKERS)]], color=colour, va="center")
             figure.text(0.09, y, name, fontsize=6.5, va="center")
-        note = (
-            "Lines: the cheapest mixes by the law, dashed beyond the data. Bands: from\n"
-            f"{low} to {high} probability that the median of runs lies below the error."
+        figure.text(
+            0.03,
+            y - _ROW_IN / height,
+            "\n".join(notes),
+            fontsize=5.5,
+            color="#333333",
+            va="top",
         )
-        shared = shared_by_groups([each.fit.group for each in shown]) if len(shown) > 1 else ""
-        note += f"\nAll runs: {shared}." if shared else ""
-        figure.text(0.03, y - _ROW_IN / height, note, fontsize=5.5, color="#333333", va="top")
     return figure
+
+
+def _notes(shown: Sequence[MixedLabels], names: Sequence[str]) -> list[str]:
+    """What the figure shows and what to doubt, in lines as wide as it."""
+    low, _, high = (format_percent(p) for p in shown[0].mixes)
+    shared = shared_by_groups([each.fit.group for each in shown]) if len(shown) > 1 else ""
+    about = (
+        "Lines: the cheapest mixes by the law, dashed beyond the data. Bands: from "
+        f"{low} to {high} probability that the median of runs lies below the error."
+    ) + (f" All runs: {shared}." if shared else "")
+    return wrapped([about, *cautions_of(with_names(shown, names))], WIDTH_IN)
+
+
+def with_names(mixed: Sequence[MixedLabels], names: Sequence[str]) -> list[tuple[str, Fit]]:
+    """The laws, by the names of their groups."""
+    return [(name, each.fit) for name, each in zip(names, mixed, strict=True)]
+
+
+def wrapped(paragraphs: Sequence[str], width_in: float) -> list[str]:
+    """Lines of small print in a figure of this width."""
+    return [line for text in paragraphs for line in textwrap.wrap(text, int(22.5 * width_in))]
 
 
 def _draw_frontier(axes: "Axes", mixed: MixedLabels, name: str, colour: str, marker: str) -> None:

@@ -212,7 +212,7 @@ def _shortened(values: Sequence[Scalar]) -> list[Scalar]:
 
 def _group_name(column: str, value: Scalar, details: Sequence[str] = ()) -> str:
     if value is None:
-        return "missing"
+        return "untuned" if column.endswith("tuning") else "missing"
     if value == _DEFAULTS.get(column):
         return ""
     if column.endswith(_BESIDE):
@@ -220,7 +220,7 @@ def _group_name(column: str, value: Scalar, details: Sequence[str] = ()) -> str:
     if column.endswith("trainable"):
         return _trainable(str(value))
     if column not in _LABELS_COLUMNS:
-        return str(value)
+        return f"tuned ({value})" if column.endswith("tuning") else str(value)
     return "none (direct)" if value == "none" else _labels(str(value), details)
 
 

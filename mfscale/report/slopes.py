@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mfscale.report.replicates import replicate_means
 from mfscale.report.selection import DrawnLaw
-from mfscale.scaling import format_number
+from mfscale.scaling import Parameter, format_interval, format_number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,28 +35,62 @@ class _Place:
 def write_slopes(axes: "Axes", laws: Sequence[DrawnLaw], parameter: str) -> None:
     """Write each slope along its line, above or below, where it covers least.
 
-    A slope that would cover another one, or much else, is left out.
+    With its interval where there is room for both, otherwise alone; a slope that would cover
+    another one, or much else, is left out.
     """
-    runs, lines = _in_pixels(axes, laws)
-    taken: list[Bbox] = []
-    for law in laws:
-        if not (law.fit.determined and law.has_interval()):
-            continue
-        text = _text(axes, law, format_number(law.fit.parameters[parameter].estimate))
-        box = text.get_window_extent()
-        room = np.array([box.width, box.height]) / 2
-        best: tuple[int, float] | None = None
-        for place in _places(axes, law, float(room[1])):
-            turned = _put(text, place)
-            if any(turned.overlaps(other) for other in taken) or not _holds(axes.bbox, turned):
+    drawn = _in_pixels(axes, laws)
+    written: dict[str, tuple[Text, Bbox]] = {}
+    known = [law for law in laws if law.fit.determined and law.has_interval()]
+    for wording in (_alone, _with_interval):
+        for law in known:
+            words = wording(law.fit.parameters[parameter])
+            if words is None:
                 continue
-            covered = 2 * _beneath(runs, place, room + 3) + _beneath(lines, place, room)
-            if covered <= _MOST_COVERED and (best is None or (covered, -place.x) < best):
-                best, chosen = (covered, -place.x), place
-        if best is None:
-            text.remove()
-        else:
-            taken.append(_put(text, chosen))
+            text = _text(axes, law, words)
+            taken = [box for name, (_, box) in written.items() if name != law.name]
+            place = _best_place(axes, law, text, taken, drawn)
+            if place is None:
+                text.remove()
+                continue
+            if law.name in written:
+                written[law.name][0].remove()
+            written[law.name] = (text, _put(text, place))
+
+
+def _alone(slope: Parameter) -> str:
+    return format_number(slope.estimate)
+
+
+def _with_interval(slope: Parameter) -> str | None:
+    """As short as it can be said; None without an interval."""
+    if not slope.low < slope.estimate < slope.high:
+        return None
+    below, above = slope.estimate - slope.low, slope.high - slope.estimate
+    if abs(above - below) < 0.1 * (above + below):
+        return f"{slope.estimate:.2f} ± {(above + below) / 2:.2f}"
+    return f"{slope.estimate:.2f} ({format_interval(slope.low, slope.high)})"
+
+
+def _best_place(
+    axes: "Axes",
+    law: DrawnLaw,
+    text: "Text",
+    taken: "Sequence[Bbox]",
+    drawn: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> _Place | None:
+    runs, lines = drawn
+    box = text.get_window_extent()
+    room = np.array([box.width, box.height]) / 2
+    best: tuple[int, float] | None = None
+    chosen = None
+    for place in _places(axes, law, float(room[1])):
+        turned = _put(text, place)
+        if any(turned.overlaps(other) for other in taken) or not _holds(axes.bbox, turned):
+            continue
+        covered = 2 * _beneath(runs, place, room + 3) + _beneath(lines, place, room)
+        if covered <= _MOST_COVERED and (best is None or (covered, -place.x) < best):
+            best, chosen = (covered, -place.x), place
+    return chosen
 
 
 def _text(axes: "Axes", law: DrawnLaw, words: str) -> "Text":

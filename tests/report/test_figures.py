@@ -148,7 +148,8 @@ def test_lines_bear_their_slopes_where_there_is_room(frame: pd.DataFrame) -> Non
     [direct] = fit(frame[frame["pretraining"] == "none"], "power", x=LABELS, y=ERROR)
     exponent = direct.parameters["exponent"]
     slopes = {t.get_gid(): t.get_text() for t in figure.axes[0].texts if t.get_gid()}
-    assert slopes["slope: none (direct)"] == f"{exponent.estimate:.3f}"
+    half = (exponent.high - exponent.low) / 2
+    assert slopes["slope: none (direct)"] == f"{exponent.estimate:.2f} ± {half:.2f}"
     assert len(slopes) == 4
     many = pd.concat([frame.assign(size="tiny"), frame.assign(size="small")])
     assert not _against_labels(many, ["pretraining", "size"]).axes[0].texts

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import inf, isnan, log
+from itertools import combinations
+from math import inf, isnan, log, nan
 
 import pandas as pd
 
@@ -49,7 +50,7 @@ def fit_mix(
     ------
     FitError
         For an unknown law, a target without a column, no other method or one with a single number
-        of labels, or no law that the rows determine.
+        of labels, two of them in one ratio in every row, or no law that the rows determine.
 
     Examples
     --------
@@ -67,13 +68,7 @@ def fit_mix(
     others = [m for m, column in labels.items() if m != target and (counts[column] > 0).any()]
     if not others:
         raise FitError(f"no row has labels of a method beside {target}: there is nothing to mix")
-    for method in others:
-        amounts = counts[labels[method]]
-        if len(amounts[amounts > 0].unique()) == 1:
-            raise FitError(
-                f"{labels[method]} has one value beside 0, {format_number(amounts.max())}: what a "
-                f"label of {method} is worth takes two or more"
-            )
+    _require_worths(counts, {method: labels[method] for method in others})
     if law in OF_TWO and len(others) > 1:
         raise FitError(f"the {law} law is of two methods, not of {target}, {', '.join(others)}")
 
@@ -119,6 +114,25 @@ def _never_without(found: Fit, target: str) -> list[FitWarning]:
             "form of the law; add direct training",
         )
     ]
+
+
+def _require_worths(counts: pd.DataFrame, others: Mapping[str, str]) -> None:
+    """Refuse numbers of labels that say nothing of what a label of each method is worth."""
+    for method, column in others.items():
+        amounts = counts[column]
+        if len(amounts[amounts > 0].unique()) == 1:
+            raise FitError(
+                f"{column} has one value beside 0, {format_number(amounts.max())}: what a "
+                f"label of {method} is worth takes two or more"
+            )
+    for one, other in combinations(others.values(), 2):
+        used = counts[(counts[[one, other]] > 0).any(axis=1)]
+        ratios = (used[one] / used[other]).replace(inf, nan).fillna(-1)
+        if len(ratios.unique()) == 1:
+            raise FitError(
+                f"{one} and {other} are in one ratio in every run: what a label of each is worth "
+                "cannot be told apart; run sizes where one changes and the other does not"
+            )
 
 
 def _counts(
