@@ -19,11 +19,11 @@ from mfscale.cli._candidates import (
     labels_cost,
 )
 from mfscale.cli._groups import named
+from mfscale.cli._law_options import AnyLawOption
 from mfscale.cli._options import JsonOption
 from mfscale.cli._output import console, duration, print_frame, print_json
 from mfscale.cli._several import SIZE, law_for, read_points
 from mfscale.cli._warned import gathered, print_warnings
-from mfscale.cli.predictions import AnyLawOption
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
