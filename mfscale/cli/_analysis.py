@@ -15,7 +15,7 @@ AGAINST_LABELS = (POWER, "saturating power")
 """Laws against labels; the others are against the pre-trained error."""
 VARIANTS = (
     *("dataset", "split", "recipe", "architecture", "size", "dtype", "cutoff_a", "fidelity"),
-    *("trainable", "parent_trainable"),
+    *("trainable", "parent_trainable", "tuning", "parent_tuning"),
 )
 """Columns that, with the settings, part a group wherever they differ within it."""
 PRETRAINED = "parent_validation_energy_mae_mev"

@@ -78,15 +78,17 @@ class Asked:
 
     def rows(self) -> "pd.DataFrame":
         """The rows of the store, or only those of a study and alike."""
+        from mfscale.cli._tuned import choices_of, without_tuned
         from mfscale.cli.results import study_rows
         from mfscale.results import Store, select
 
-        rows = select(study_rows(Store(self.store), self.study), self.where or ())
+        opened = Store(self.store)
+        rows = select(study_rows(opened, self.study), self.where or ())
         if self.where and rows.empty:
             from mfscale.scaling import FitError
 
             raise FitError(f"--where {' '.join(self.where)}: no row of {self.store} is like this")
-        return rows
+        return without_tuned(rows, choices_of(opened, self.study))
 
     def question(self, law: str) -> _analysis.Question:
         """The question of a law of one predictor."""

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from mfscale.cli import _analysis
 from mfscale.cli._analysis import Question
 from mfscale.cli._mixing import Mixing
+from mfscale.cli._parameters import model_of, parameters_foretold
 from mfscale.cli._runs import Run
+from mfscale.cli._several import SIZE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,6 +62,8 @@ class About:
         Column of the unit of replication.
     columns
         Of the groups and the predictors.
+    of_sizes
+        Whether runs of one group differ in the size of the model too.
     """
 
     known: Mapping[str, Mapping[str, object]]
@@ -67,6 +71,7 @@ class About:
     free: Callable[[bool, str], bool]
     cluster: str
     columns: tuple[str, ...]
+    of_sizes: bool = False
 
 
 def about_question(question: Question, runs: Sequence[Run], target: str) -> About:
@@ -88,12 +93,25 @@ def about_question(question: Question, runs: Sequence[Run], target: str) -> Abou
             found = pretrained(run)
             return None if found is None else {x: found}
 
-    known = {
-        row["stage_id"]: {column: row[column] for column in question.group}
-        for row in question.frame.to_dict("records")
-    }
     columns = (*question.group, x)
-    return About(known, predictors, free, question.cluster or "root_id", columns)
+    return About(_known(question), predictors, free, question.cluster or "root_id", columns)
+
+
+def about_sizes(question: Question, runs: Sequence[Run], target: str) -> About:
+    """Of a law over model size and labels of the target."""
+    labels = f"{target}_size"
+    n_parameters = parameters_foretold(question.frame, runs)
+
+    def predictors(run: Run) -> dict[str, float] | None:
+        n = n_parameters(run)
+        return None if n is None else {SIZE: n, labels: float(run.last.heads[target].size)}
+
+    def free(last: bool, head: str) -> bool:
+        return last and head == target
+
+    columns = (*question.group, SIZE, labels)
+    cluster = question.cluster or "root_id"
+    return About(_known(question), predictors, free, cluster, columns, of_sizes=True)
 
 
 def about_mix(mixing: Mixing) -> About:
@@ -129,7 +147,7 @@ def candidates_of(
     import pandas as pd
 
     groups = {
-        _twins(run, about.free): about.known[run.last.id]
+        _twins(run, about.free, about.of_sizes): about.known[run.last.id]
         for run in runs
         if run.last.id in about.known
     }
@@ -138,7 +156,7 @@ def candidates_of(
     for run in runs:
         once.setdefault(run.last.id, run)
     for run in once.values():
-        group = groups.get(_twins(run, about.free))
+        group = groups.get(_twins(run, about.free, about.of_sizes))
         if run.last.id in finished or group is None or target not in run.last.heads:
             continue
         predictors = about.predictors(run)
@@ -176,7 +194,16 @@ def _earlier(last: bool, head: str) -> bool:  # noqa: ARG001
     return not last
 
 
-def _twins(run: Run, free: Callable[[bool, str], bool]) -> tuple[object, ...]:
+def _known(question: Question) -> dict[str, dict[str, object]]:
+    return {
+        row["stage_id"]: {column: row[column] for column in question.group}
+        for row in question.frame.to_dict("records")
+    }
+
+
+def _twins(
+    run: Run, free: Callable[[bool, str], bool], of_sizes: bool = False
+) -> tuple[object, ...]:
     """What runs of one group of a question have in common: all but seeds and what it is about."""
     last = run.stages[-1]
 
@@ -189,7 +216,7 @@ def _twins(run: Run, free: Callable[[bool, str], bool]) -> tuple[object, ...]:
         return (
             stage.dataset,
             stage.split,
-            stage.model.model_dump_json(),
+            model_of(stage, sized=not of_sizes),
             stage.trainable,
             stage.kept,
             stage.hyperparameters.model_dump_json(),

@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
+from mfscale.cli._groups import named, telling
+
 ErrorOption = Annotated[float, typer.Option("--error", help="The error to reach, in y's unit.")]
 ProbabilityOption = Annotated[
     float, typer.Option("--probability", help="With which the answer suffices.")
@@ -19,12 +21,21 @@ NOTHING: list[str] = []
 
 
 def refuse_if_none(answers: "list[Any]") -> None:
-    """One message where no group has an answer."""
+    """One message where no group has an answer; of several groups a line each."""
     from mfscale.scaling import FitError
 
-    if not any(answer.found for answer in answers):
-        told = [w.message for a in answers for w in a.warnings if w.code == "not-reachable"]
-        raise FitError("; ".join(dict.fromkeys(told)))
+    if any(answer.found for answer in answers):
+        return
+    columns = telling(answer.group for answer in answers)
+    groups: dict[str, list[str]] = {}
+    for answer in answers:
+        for warning in answer.warnings:
+            if warning.code == "not-reachable":
+                groups.setdefault(warning.message, []).append(named(answer.group, columns))
+    if len(answers) == 1 or len(groups) == 1:
+        raise FitError("; ".join(groups))
+    lines = [f"  {'; '.join(names)}: {message}" for message, names in groups.items()]
+    raise FitError(f"none of {len(answers)} groups reaches it\n" + "\n".join(lines))
 
 
 def states(probability: float, *, new_run: bool, level: float | None) -> str:

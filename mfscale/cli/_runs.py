@@ -18,6 +18,7 @@ from mfscale.study import (
 )
 from mfscale.study.axes import Axis, combinations, find_axes, resolve
 from mfscale.study.messages import Path as Place
+from mfscale.study.schema import ModelSpec
 
 Values = dict[Place, Any]
 
@@ -60,7 +61,13 @@ class Offer:
 
 
 def runs_around(
-    path: Path, store: Path, catalogue: Catalogue, *, target: str, earlier: bool
+    path: Path,
+    store: Path,
+    catalogue: Catalogue,
+    *,
+    target: str,
+    earlier: bool,
+    models: bool = False,
 ) -> Offer:
     """Expand a study with further seeds, and with smaller and larger sizes where it has several.
 
@@ -72,6 +79,8 @@ def runs_around(
         Head whose number of labels is varied in a strategy's last step.
     earlier
         Whether the numbers of labels of earlier steps, and of heads beside it, are varied too.
+    models
+        Whether the next smaller and the next larger model are offered beside a list of sizes.
 
     Raises
     ------
@@ -82,7 +91,7 @@ def runs_around(
     study = load_study(path)
     choices = read_choices(store, path.parent)
     tree = {**study.shared, "training": study.training}
-    shared = find_axes(tree)
+    shared = [_with_neighbours(a, tree, catalogue) if models else a for a in find_axes(tree)]
     names = {axis.group for axis in shared} - {None}
     found: list[Run] = []
     own: dict[str, list[Values]] = {}
@@ -97,9 +106,10 @@ def runs_around(
         wider = [_wider(axis) if earlier or axis.path == last else axis for axis in axes]
         own[name] = [*combinations(wider)]
     cells = _with_replicates(tree, [*combinations(shared)])
-    refused: set[str] = set()
+    refused: dict[object, set[str]] = {}
     for cell in cells:
-        found += _runs_of(study, tree, cell, own, refused, catalogue, choices)
+        lacking = refused.setdefault(_but_seeds(cell), set())
+        found += _runs_of(study, tree, cell, own, lacking, catalogue, choices)
     return Offer(study, tuple(found))
 
 
@@ -113,6 +123,20 @@ def _wider(axis: Axis) -> Axis:
     return replace(axis, values=(*sizes, *sorted({_round(n) for n in more} - {*sizes})))
 
 
+def _with_neighbours(axis: Axis, tree: Mapping[str, Any], catalogue: Catalogue) -> Axis:
+    """An axis of model sizes with the next smaller and the next larger one of the architecture."""
+    if axis.path != ("model", "size") or axis.group or len(axis.values) < 2:
+        return axis
+    architecture = tree["model"].get("architecture", ModelSpec().architecture)
+    entries = catalogue.models.get(architecture, {}) if isinstance(architecture, str) else {}
+    ladder = sorted(entries, key=lambda size: entries[size].n_parameters)
+    places = [ladder.index(size) for size in axis.values if size in ladder]
+    if len(places) < len(axis.values):
+        return axis
+    more = [i for i in (min(places) - 1, max(places) + 1) if 0 <= i < len(ladder)]
+    return replace(axis, values=(*axis.values, *(ladder[i] for i in more)))
+
+
 def _round(number: float) -> int:
     """Two digits, at least 1."""
     digits = floor(log10(number)) - 1
@@ -122,10 +146,7 @@ def _round(number: float) -> int:
 def _with_replicates(tree: Mapping[str, Any], cells: list[Values]) -> list[Values]:
     """The combinations of the study's axes, and all but the seeds' with further seeds."""
     known = [{**{p: cell.get(p, tree.get(str(p[0]), 0)) for p in SEEDS}, **cell} for cell in cells]
-    others = {
-        tuple(sorted((p, repr(v)) for p, v in cell.items() if p not in SEEDS)): cell
-        for cell in known
-    }
+    others = {_but_seeds(cell): cell for cell in known}
     most = {p: max(cell[p] for cell in known) for p in SEEDS}
     further = [
         {**cell, **{p: most[p] + k for p in SEEDS}}
@@ -133,6 +154,10 @@ def _with_replicates(tree: Mapping[str, Any], cells: list[Values]) -> list[Value
         for cell in others.values()
     ]
     return [*known, *further]
+
+
+def _but_seeds(cell: Values) -> tuple[tuple[Place, str], ...]:
+    return tuple(sorted((p, repr(v)) for p, v in cell.items() if p not in SEEDS))
 
 
 def _runs_of(

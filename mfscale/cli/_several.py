@@ -37,17 +37,18 @@ def read_points(option: str, at: Sequence[str]) -> list[float] | list[Point]:
         ) from None
 
 
-def law_for(law: str | None, points: list[float] | list[Point]) -> str | None:
+def law_for(law: str | None, points: list[float] | list[Point], option: str = "--at") -> str | None:
     """The law that points of several numbers are asked of; None: the best of those of mixes."""
     from mfscale.scaling import FitError
 
     of_several = bool(points) and isinstance(points[0], dict)
     if not of_several:
         if law in SEVERAL:
-            raise FitError(f"the {law} law is of several numbers: write --at cc=200,dft=1000")
+            other = f"{SIZE}=30000" if law == "additive" else "dft=1000"
+            raise FitError(f"the {law} law is of several numbers: write {option} cc=200,{other}")
         return law or _analysis.POWER
     if law is not None and law not in SEVERAL:
-        raise FitError(f"the {law} law is of one number: write --at 1000, or another --law")
+        raise FitError(f"the {law} law is of one number: write {option} 1000, or another --law")
     if law is None and any(SIZE in point for point in points if isinstance(point, dict)):
         return "additive"
     return law
@@ -92,11 +93,24 @@ def fits_of_several(
         )
     chosen = asked.x.split(",") if asked.x else [*names]
     if law == "additive" or SIZE in chosen:
-        return _fits_over_sizes(asked, law)
+        return over_sizes(asked, law)[1]
     return _mixing.asked_for(replace(asked, x=None)).fits(law, asked.level)
 
 
-def values_of(found: "Fit", point: Mapping[str, float], target: str) -> Point | None:
+def named_columns(found: "Fit", target: str) -> dict[str, str]:
+    """What a predictor may be called → its column."""
+    known = {}
+    for role, axis in found.axes.items():
+        column = axis.column
+        short = column.removeprefix(_mixing.COUNTS)
+        for name in (role, column, short, *([target] if column == f"{target}_size" else [])):
+            known[name] = column
+    return known
+
+
+def values_of(
+    found: "Fit", point: Mapping[str, float], target: str, option: str = "--at"
+) -> Point | None:
     """Column → value for this fit; None if the point speaks of labels that its law does not know.
 
     A method that the point does not name counts 0 labels where the law allows that.
@@ -108,7 +122,7 @@ def values_of(found: "Fit", point: Mapping[str, float], target: str) -> Point | 
     """
     from mfscale.scaling import FitError
 
-    known = _columns_by_name(found, target)
+    known = named_columns(found, target)
     values = {axis.column: 0.0 for r, axis in found.axes.items() if r in found.form.may_be_zero}
     for name, value in point.items():
         if name in known:
@@ -118,8 +132,8 @@ def values_of(found: "Fit", point: Mapping[str, float], target: str) -> Point | 
     missing = [a.column for a in found.axes.values() if a.column not in values]
     if missing:
         raise FitError(
-            f"--at lacks {', '.join(missing)}: the {found.law} law is of {found.x}; give each a "
-            "number"
+            f"{option} lacks {', '.join(missing)}: the {found.law} law is of {found.x}; give each "
+            "a number"
         )
     return values
 
@@ -147,7 +161,7 @@ def asked_of(
     """
     from mfscale.scaling import FitError
 
-    known = _columns_by_name(found, target)
+    known = named_columns(found, target)
     if (of is not None and of not in known) or any(at[n] for n in at.keys() - known.keys()):
         return None
     given = {known[name]: value for name, value in at.items() if name in known}
@@ -163,17 +177,6 @@ def asked_of(
             f"to each but {wanted}" + ("" if of else ", or name another with --of")
         )
     return wanted, {column: value for column, value in values.items() if column != wanted}
-
-
-def _columns_by_name(found: "Fit", target: str) -> dict[str, str]:
-    """What a predictor may be called → its column."""
-    known = {}
-    for role, axis in found.axes.items():
-        column = axis.column
-        short = column.removeprefix(_mixing.COUNTS)
-        for name in (role, column, short, *([target] if column == f"{target}_size" else [])):
-            known[name] = column
-    return known
 
 
 def _fits_of_table(table: _analysis.Table, law: str, level: float) -> "list[Fit]":
@@ -203,7 +206,7 @@ def _fits_of_table(table: _analysis.Table, law: str, level: float) -> "list[Fit]
     )
 
 
-def _fits_over_sizes(asked: Asked, law: str) -> "list[Fit]":
+def over_sizes(asked: Asked, law: str) -> "tuple[_analysis.Question, list[Fit]]":
     """Error against the number of parameters and of target labels, one law per pre-training."""
     from mfscale.scaling import LAWS, FitError, fit
 
@@ -229,7 +232,7 @@ def _fits_over_sizes(asked: Asked, law: str) -> "list[Fit]":
         level=asked.level,
     )
     question = _analysis.Question(law, rows, SIZE, y, tuple(group), "root_id", of_store=True)
-    return [
+    return question, [
         replace(
             (known := question.with_cautions(found)),
             warnings=(*known.warnings, *_settings_of_sizes(question.rows_of(found), settings)),

@@ -35,6 +35,7 @@ def report(
 
     The page needs no network and no server: open it in a browser, or send it to someone.
     """
+    from mfscale.cli._tuned import choices_of, without_tuned
     from mfscale.cli.results import study_rows
     from mfscale.report.page import Contents, write_page
     from mfscale.results import Store, StoreError
@@ -43,7 +44,7 @@ def report(
     frame = study_rows(opened, study)
     if not (frame["purpose"] == "science").any():
         raise StoreError(f"no stage to report in {store}; run a study, or name another --store")
-    laws, notes = _laws(frame, target)
+    laws, notes = _laws(without_tuned(frame, choices_of(opened, study)), target)
     claims, more = _claims(opened, frame, target)
     curves = _CurveOf(opened)
     name = opened.path.resolve().name + (f", {study.name}" if study else "")

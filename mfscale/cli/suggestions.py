@@ -1,51 +1,53 @@
 """``suggest``: which stages to run next, within a budget, to narrow an answer most."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mfscale.cli import _analysis, _mixing
+from mfscale.cli import _mixing
 from mfscale.cli._asked import Asked, add_question
-from mfscale.cli._candidates import (
-    About,
-    Candidates,
-    Cost,
-    Unit,
-    about_mix,
-    about_question,
-    candidates_of,
-    labels_cost,
-)
+from mfscale.cli._candidates import Candidates, Cost, Unit, candidates_of, labels_cost
 from mfscale.cli._groups import named
 from mfscale.cli._law_options import AnyLawOption
+from mfscale.cli._narrowed import Narrowing, Wanted, narrowing
 from mfscale.cli._options import JsonOption
 from mfscale.cli._output import console, duration, print_frame, print_json
-from mfscale.cli._several import SIZE, law_for, read_points
+from mfscale.cli._questions import CostOption
 from mfscale.cli._warned import gathered, print_warnings
+from mfscale.cli.mixes import BeyondOption
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    import pandas as pd
+    from collections.abc import Sequence
 
     from mfscale.cli._next_study import NextStudy
     from mfscale.cli._runs import Offer, Run
     from mfscale.results import Store
-    from mfscale.scaling import Fit, Suggestion
-    from mfscale.scaling.prediction import Points
+    from mfscale.scaling import Suggestion
     from mfscale.study import StudyGraph
 
 PredictOption = Annotated[
     list[str] | None,
     typer.Option(
         "--predict-at",
-        help="Narrow the error predicted here: 1000, or cc=1000,dft=300; may be repeated.",
+        help="Narrow the error predicted here: 1000, or cc=1000,dft=300, or "
+        "cc=200,n_parameters=30000; may be repeated.",
     ),
 ]
 InvertOption = Annotated[
     float | None, typer.Option("--invert", help="Narrow what it takes to reach this error.")
+]
+HeldOption = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        help="With --invert, of a law in several numbers: the others, held at dft=1000 or "
+        "n_parameters=30000.",
+    ),
+]
+MixOption = Annotated[
+    float | None,
+    typer.Option("--mix", help="Narrow the cost of the cheapest mix that reaches this error."),
 ]
 BudgetOption = Annotated[float, typer.Option("--budget", help="What may be spent, in --unit.")]
 UnitOption = Annotated[
@@ -71,6 +73,10 @@ def suggest(
     budget: BudgetOption,
     predict_at: PredictOption = None,
     invert: InvertOption = None,
+    at: HeldOption = None,
+    mix: MixOption = None,
+    label_cost: CostOption = None,
+    beyond: BeyondOption = 0.0,
     law: AnyLawOption = None,
     unit: UnitOption = Unit.stages,
     out: OutOption = None,
@@ -78,26 +84,19 @@ def suggest(
 ) -> None:
     """Suggest the stages that narrow an answer most, as a study file that run takes.
 
-    Of the study's strategies with other sizes and further seeds. Several groups (see fit) are
-    narrowed together; --where keeps some.
+    Of the study's strategies with other sizes and further seeds. The answer is a prediction
+    (--predict-at), its inverse (--invert) or the cost of the cheapest mix (--mix). Several groups
+    (see fit) are narrowed together; --where keeps some.
 
     Try: mfscale suggest --predict-at 1000 --budget 20 --study study.yaml --out next.yaml
     """
     from mfscale.scaling import suggest as choose
 
-    study = _checked(asked, predict_at, invert, out)
-    asking = _asking(
-        asked, law.value if law else None, read_points("--predict-at", predict_at or [])
-    )
-    offer, candidates, cost = _offered(asked, study, asking, unit)
-    found = choose(
-        asking.fits,
-        asking.frame,
-        candidates.table,
-        budget=budget,
-        at=asking.points if predict_at else None,
-        error=invert,
-    )
+    study = _checked(asked, out)
+    wanted = Wanted(predict_at or (), invert, at, mix, label_cost or (), beyond)
+    answer = narrowing(asked, law.value if law else None, wanted)
+    offer, candidates, cost = _offered(asked, study, answer, unit)
+    found = choose(answer.fits, answer.frame, candidates.table, budget=budget, **answer.question)
     runs = [candidates.runs[i] for i in found.chosen.index]
     finished = _finished(asked)
     new = {s.id: s for run in runs for s in run.stages if s.id not in finished}
@@ -122,7 +121,7 @@ def suggest(
             }
         )
         return
-    print_frame(found.answers, title=f"{asking.fits[0].y}, now and expected")
+    print_frame(found.answers, title=f"{answer.fits[0].y}, now and expected")
     print_frame(_shown(runs, found), title=f"\n{len(runs)} runs")
     total = duration(spent) if unit is Unit.seconds else f"{spent:.4g} {unit.value}"
     how = "the best of all choices" if found.exact else "found greedily and by exchanges"
@@ -138,27 +137,12 @@ def suggest(
     print_warnings(warned)
 
 
-@dataclass(frozen=True)
-class _Asking:
-    """The laws asked, the rows that they were fitted to, where, and how runs are rows of theirs."""
-
-    fits: "list[Fit]"
-    frame: "pd.DataFrame"
-    points: "Points"
-    earlier: bool
-    about: "Callable[[Sequence[Run]], About]"
-
-
-def _checked(
-    asked: Asked, predict_at: list[str] | None, invert: float | None, out: Path | None
-) -> Path:
-    """The study file, if the question makes sense."""
+def _checked(asked: Asked, out: Path | None) -> Path:
+    """The study file, if it is named and the new one can be written."""
     from mfscale.scaling import FitError
 
     if asked.study is None or asked.table is not None:
         raise FitError("suggest is of the stages of a study: name its file with --study")
-    if bool(predict_at) == (invert is not None):
-        raise FitError("name the answer to narrow: --predict-at X or --invert ERROR, one of them")
     if out is not None and out.exists():
         raise FitError(f"--out {out} exists; name a file that does not")
     if out is not None and not out.parent.is_dir():
@@ -166,41 +150,8 @@ def _checked(
     return asked.study
 
 
-def _asking(asked: Asked, law: str | None, points: list[float] | list[dict[str, float]]) -> _Asking:
-    import pandas as pd
-
-    from mfscale.scaling import FitError
-
-    chosen = law_for(law, points)
-    places = [point for point in points if isinstance(point, dict)]
-    if not places:
-        question = asked.question(chosen or _analysis.POWER)
-        numbers = [point for point in points if isinstance(point, float)]
-        return _Asking(
-            question.fit(asked.level),
-            question.frame,
-            numbers,
-            question.law not in _analysis.AGAINST_LABELS,
-            lambda runs: about_question(question, runs, asked.target),
-        )
-    if chosen in {"additive", "effective data"} or any(SIZE in place for place in places):
-        raise FitError(
-            "suggest narrows laws of labels and of pre-trained errors, not of model size"
-        )
-    mixing = _mixing.asked_for(asked)
-    fits = mixing.fits(chosen, asked.level)
-    columns = {axis.column for found in fits for axis in found.axes.values()}
-    return _Asking(
-        fits,
-        pd.concat(mixing.parts, ignore_index=True),
-        pd.DataFrame([_mixing.by_column(mixing, place, columns) for place in places]),
-        True,
-        lambda _: about_mix(mixing),
-    )
-
-
 def _offered(
-    asked: Asked, study: Path, asking: _Asking, unit: Unit
+    asked: Asked, study: Path, answer: Narrowing, unit: Unit
 ) -> "tuple[Offer, Candidates, Cost]":
     from mfscale.cli._catalogue import catalogue
     from mfscale.cli._runs import runs_around
@@ -210,11 +161,16 @@ def _offered(
 
     graph = expand_file(study, asked.store)
     offer = runs_around(
-        study, asked.store, catalogue(), target=asked.target, earlier=asking.earlier
+        study,
+        asked.store,
+        catalogue(),
+        target=asked.target,
+        earlier=answer.earlier,
+        models=answer.models,
     )
     cost = _cost(unit, graph, Store(asked.store), asked.target)
     candidates = candidates_of(
-        asking.about(offer.runs),
+        answer.about(offer.runs),
         offer.runs,
         target=asked.target,
         finished=_finished(asked),
@@ -322,6 +278,7 @@ def _in_words(found: "Suggestion") -> list[str]:
 def _shown(runs: "Sequence[Run]", found: "Suggestion") -> Any:  # noqa: ANN401 - a DataFrame
     import pandas as pd
 
+    models = [run.last.model.size for run in runs]
     return pd.DataFrame(
         {
             "strategy": [run.strategy for run in runs],
@@ -332,6 +289,7 @@ def _shown(runs: "Sequence[Run]", found: "Suggestion") -> Any:  # noqa: ANN401 -
                 )
                 for run in runs
             ],
+            **({"model": models} if len(set(models)) > 1 else {}),
             "seed": [run.last.seed for run in runs],
             "data_seed": [run.last.data_seed for run in runs],
             "cost": found.chosen["cost"].to_list(),

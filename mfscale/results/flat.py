@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _UNIT_SLUGS = {"meV": "mev", "meV/atom": "mev_per_atom", "meV/Å": "mev_per_a"}
 _VALIDATION = "/validation"
 _MODEL = [field.name for field in GROUPS["model"] if not pa.types.is_list(field.type)]
-_OF_PARENT = (*_MODEL, "recipe", "converged")
+_OF_PARENT = (*_MODEL, "recipe", "converged", "tuning")
 _HEAD_FIELDS = (
     *("size", "n_validation", "subset", "forces", "weight", "sampling_ratio"),
     *("inherit", "minus", "inference_cost"),
@@ -65,9 +65,9 @@ def flatten(table: pa.Table) -> "pd.DataFrame":
         ``validation_energy_mae_mev``       the same, for a stage with a single head
         ``start_<error>``                   an error before the first step
         ``baseline_<error>``                an error of the offsets alone
-        ``parent_<column>``                 the parent's model, ``recipe``, hyperparameters
-                                            (``parent_hp_<name>``), labels, ``converged``, and
-                                            errors at the end
+        ``parent_<column>``                 the parent's model, ``recipe``, ``tuning``,
+                                            hyperparameters (``parent_hp_<name>``), labels,
+                                            ``converged``, and errors at the end
         ==================================  ======================================================
     """
     import pandas as pd  # noqa: PLC0415 - slow to import, and SQL does without

@@ -11,10 +11,11 @@ percentile interval of Hesterberg, *The American Statistician* 69, 371, 2015). B
 import numpy as np
 
 from mfscale.scaling.problem import Problem
-from mfscale.scaling.refits import refit
-from mfscale.scaling.vectors import Indices, Vector
+from mfscale.scaling.refits import ELEMENTS, refit
+from mfscale.scaling.vectors import Flags, Indices, Vector
 
-_SINGULAR = 1e8  # a condition number beyond this: the drawn clusters do not determine the law
+_UNSEEN = 1e-10  # the share of a direction's information that a determined draw has at least
+_NULL = 1e-13  # relative eigenvalue of JᵀJ below which no row tells of a direction
 
 
 def bootstrap(problem: Problem, theta: Vector, n_draws: int, seed: int) -> Vector:
@@ -32,13 +33,12 @@ def bootstrap(problem: Problem, theta: Vector, n_draws: int, seed: int) -> Vecto
     Returns
     -------
     Vector
-        Internal coefficients, shape ``(n_draws, p)``; NaN for draws that do not determine the law.
+        Internal coefficients, shape ``(n_draws, p)``; NaN for draws that do not determine the law
+        as far as all the rows do (see `determined`).
     """
     if n_draws == 0:
         return np.empty((0, len(theta)))
-    drawn = refit(problem, theta, draw_weights(problem.clusters, n_draws, seed))
-    kept = drawn.converged & (drawn.condition < _SINGULAR)
-    return np.where(kept[:, None], drawn.theta, np.nan)
+    return _refitted(problem, theta, draw_weights(problem.clusters, n_draws, seed))
 
 
 def draw_weights(clusters: Indices, n_draws: int, seed: int) -> Vector:
@@ -52,9 +52,61 @@ def draw_weights(clusters: Indices, n_draws: int, seed: int) -> Vector:
 def leave_one_out(problem: Problem, theta: Vector) -> Vector:
     """Refit without each cluster; ``(G, p)``, NaN where that does not determine the law."""
     weights = 1.0 - (np.arange(problem.n_clusters)[:, None] == problem.clusters)
-    without = refit(problem, theta, weights)
-    kept = without.converged & (without.condition < _SINGULAR)
-    return np.where(kept[:, None], without.theta, np.nan)
+    return _refitted(problem, theta, weights)
+
+
+def _refitted(problem: Problem, theta: Vector, weights: Vector) -> Vector:
+    found = refit(problem, theta, weights)
+    kept = found.converged & determined(problem, found.theta, weights)
+    return np.where(kept[:, None], found.theta, np.nan)
+
+
+def determined(problem: Problem, theta: Vector, weights: Vector) -> Flags:
+    """Whether the rows that were drawn determine whatever all the rows do.
+
+    A draw of one size alone says nothing of a slope, and is lost. A direction of which no row says
+    anything, such as the power with which labels grow in worth once they are worth nothing, changes
+    no prediction, and does not count: leaving such draws out would leave those in which the
+    coefficient happens to be large.
+
+    Parameters
+    ----------
+    problem
+        With n rows and p coefficients.
+    theta, weights
+        Solutions, ``(m, p)``, and the weights that they are solutions with, ``(m, n)``.
+
+    Returns
+    -------
+    Flags
+        Shape ``(m,)``. Judged by the least share of the information of all rows, over directions
+        within the coefficients that are at no bound, that the drawn rows have.
+    """
+    size = max(1, ELEMENTS // problem.n_points)
+    parts = [
+        _determined(problem, theta[i : i + size], weights[i : i + size])
+        for i in range(0, len(theta), size)
+    ]
+    return np.concatenate(parts)
+
+
+def _determined(problem: Problem, theta: Vector, weights: Vector) -> Flags:
+    free = (theta > problem.low) & (theta < problem.high)
+    with np.errstate(all="ignore"):
+        jacobian = problem.residuals(theta)[1] * free[:, :, None]
+        lengths = np.sqrt(np.einsum("mpn,mpn->mp", jacobian, jacobian))
+        unit = jacobian / np.where(lengths > 0, lengths, 1.0)[:, :, None]
+    finite: Flags = np.array(np.isfinite(unit).all(axis=(1, 2)))
+    unit = np.where(finite[:, None, None], unit, 0.0)
+    values, vectors = np.linalg.eigh(unit @ unit.transpose(0, 2, 1))
+    seen = values > _NULL * values[:, -1:]
+    # In coordinates where all the rows together have unit information of each direction seen.
+    scale = np.where(seen, 1 / np.sqrt(np.where(seen, values, 1.0)), 0.0)
+    white = (vectors * scale[:, None, :]).transpose(0, 2, 1) @ unit
+    information = (white * weights[:, None]) @ white.transpose(0, 2, 1)
+    p = information.shape[1]
+    information[:, range(p), range(p)] += ~seen
+    return np.array(finite & (np.linalg.eigvalsh(information)[:, 0] > _UNSEEN))
 
 
 def interval(

@@ -69,31 +69,35 @@ def find_optimum(problem: Problem) -> Optimum:
     def jacobian(theta: Vector) -> Vector:
         return np.asarray(problem.residuals(theta[None])[1][0].T)
 
-    polished = least_squares(
-        residuals,
-        inside,
-        jac=jacobian,
-        bounds=(problem.low, problem.high),
-        loss="huber" if robust else "linear",
-        f_scale=problem.delta if robust else 1.0,
-        x_scale="jac",
-        ftol=1e-13,
-        xtol=1e-13,
-        gtol=1e-13,
-        max_nfev=500,
-    )
+    try:
+        polished = least_squares(
+            residuals,
+            inside,
+            jac=jacobian,
+            bounds=(problem.low, problem.high),
+            loss="huber" if robust else "linear",
+            f_scale=problem.delta if robust else 1.0,
+            x_scale="jac",
+            ftol=1e-13,
+            xtol=1e-13,
+            gtol=1e-13,
+            max_nfev=500,
+        )
+        elsewhere, stopped = polished.x, polished.status > 0
+        reason = str(polished.message).replace("`", "")
+    except ValueError:  # a trial step into overflow
+        elsewhere, stopped = theta, bool(searched.converged[best])
+        reason = "the law overflowed in SciPy's search: the coarse search's answer"
     # SciPy stays strictly inside bounds; one more refit from its answer settles on them.
-    last = refit(
-        problem, np.stack([polished.x, theta]), np.repeat(ones, 2, axis=0), tolerance=1e-12
-    )
+    last = refit(problem, np.stack([elsewhere, theta]), np.repeat(ones, 2, axis=0), tolerance=1e-12)
     chosen = int(last.cost[1] < last.cost[0] * (1 - 1e-12))  # of equals, SciPy's is the sharper
     theta, cost = last.theta[chosen], float(last.cost[chosen])
     noise = 1e-20 * problem.n_points
     return Optimum(
         theta=theta,
         cost=cost,
-        reason=str(polished.message).replace("`", ""),
-        converged=bool(last.converged[chosen]) and polished.status > 0,
+        reason=reason,
+        converged=bool(last.converged[chosen]) and stopped,
         starts=len(starts),
         agreeing=int(np.sum(searched.cost <= cost * (1 + _SAME) + noise)),
         at_bound=(theta <= problem.low) | (theta >= problem.high),

@@ -18,7 +18,7 @@ _STEPS = 300
 _COSINE = 1e-9
 _ROUNDING = 1 + 1e-12  # a step may raise the cost as much: it is the gradient that decides
 _NEARLY = 1e-5  # as much is accepted where rounding allows no further step
-_ELEMENTS = 120_000  # of one array of residuals: larger ones leave the processor's cache
+ELEMENTS = 120_000  # of one array of residuals: larger ones leave the processor's cache
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def refit(
         for own, bound in ((problem.low, low), (problem.high, high))
     )
     theta = np.clip(np.broadcast_to(start, shape), low, high)
-    size = max(1, _ELEMENTS // problem.n_points)
+    size = max(1, ELEMENTS // problem.n_points)
     parts = []
     for first in range(0, len(weights), size):
         of = slice(first, first + size)

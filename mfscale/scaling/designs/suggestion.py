@@ -9,7 +9,7 @@ import pandas as pd
 
 from mfscale.scaling.cautions import FitWarning
 from mfscale.scaling.covariance import FEWEST_CLUSTERS
-from mfscale.scaling.designs.asked import Answer, answers_to
+from mfscale.scaling.designs.asked import Answer, Asked, answers_to
 from mfscale.scaling.designs.components import components
 from mfscale.scaling.designs.information import Information
 from mfscale.scaling.designs.search import Prices, Search
@@ -80,6 +80,8 @@ def suggest(
     budget: float,
     at: Points | None = None,
     error: float | None = None,
+    costs: Mapping[str, float] | None = None,
+    decades: float = 0.0,
 ) -> Suggestion:
     """Choose the runs that most narrow an answer, within a budget.
 
@@ -97,9 +99,18 @@ def suggest(
     budget
         In the unit of the costs.
     at
-        Where the law is to be predicted, as in `Fit.predict`; or
+        Where the law is to be predicted, as in `Fit.predict`; or, beside `error`, role or column →
+        value of the predictors that are held.
     error
-        the error whose inverse, as in `invert`, is asked for.
+        In the unit of y. Its inverse, as in `invert`, is asked for; with `costs`, the cost of the
+        cheapest mix of labels with which the law's median reaches it, as in `mix`. The variance of
+        the logarithm of either is that of ln y there times a known factor (for a mix by the
+        envelope theorem: at the optimum a small change of the mix costs nothing), so that the same
+        runs are sought as for the prediction there.
+    costs
+        Role or column → cost of a label, in any one unit.
+    decades
+        How far beyond the data, in each method's labels, mixes are looked for.
 
     Returns
     -------
@@ -111,8 +122,8 @@ def suggest(
     Raises
     ------
     FitError
-        For neither or both of `at` and `error`, a budget that buys nothing, a column that is
-        missing, or laws of which none is determined.
+        For neither of `at` and `error`, a budget that buys nothing, a column or cost that is
+        missing, or laws of which none is determined or reaches the error.
 
     Examples
     --------
@@ -130,13 +141,13 @@ def suggest(
     True
     """
     laws = [fits] if isinstance(fits, Fit) else list(fits)
-    if (at is None) == (error is None):
-        raise FitError("ask for a prediction, at = …, or for its inverse, error = …; one of them")
+    asked = Asked(at, error, costs, decades)
+    asked.check(laws)
     table = _completed(candidates, laws)
     prices = _prices(table, budget)
     models, warned = [], []
     for law in laws:
-        model, warnings = _modelled(law, frame, table, at, error)
+        model, warnings = _modelled(law, frame, table, asked)
         models += [] if model is None else [model]
         warned.append((law.group, warnings))
     if not models:
@@ -227,13 +238,13 @@ class _Model:
 
 
 def _modelled(
-    law: Fit, frame: pd.DataFrame, table: pd.DataFrame, at: Points | None, error: float | None
+    law: Fit, frame: pd.DataFrame, table: pd.DataFrame, asked: Asked
 ) -> tuple[_Model | None, tuple[FitWarning, ...]]:
     if not law.determined:
         return None, law.warnings
     if law.options.residuals != "log":
         raise FitError("suggest takes laws whose residuals are of ln y; fit without 'linear'")
-    answers, warnings = answers_to(law, at, error)
+    answers, warnings = answers_to(law, asked)
     if not answers:
         return None, warnings
     rows = _rows_of(law, frame)
@@ -247,8 +258,8 @@ def _modelled(
     if mine.any():
         points = {r: table[a.column].to_numpy(float)[mine] for r, a in law.axes.items()}
         gradients[mine] = _jacobian(law, points)[0]
-    asked = np.concatenate([_jacobian(law, a.point)[0] for a in answers])
-    model = _Model(law, answers, Information(found, design, rows.clusters, gradients, of, asked))
+    wanted = np.concatenate([_jacobian(law, a.point)[0] for a in answers])
+    model = _Model(law, answers, Information(found, design, rows.clusters, gradients, of, wanted))
     again = bool((of[mine] <= rows.clusters.max()).any())
     return model, (*warnings, *_cautions(found.assumed and again, law, bool(mine.any())))
 

@@ -6,6 +6,8 @@ from mfscale.scaling.laws.law import Coefficient, Law
 from mfscale.scaling.laws.powers import EXPONENTS, Terms, amplitude, exponent, irreducible
 from mfscale.scaling.vectors import Vector
 
+_STEEPEST = 2.0  # power with which the worth of labels grows: beyond it lies no label anyone knows
+
 
 def _line(x: Vector, slope: Vector, intercept: Vector) -> Terms:
     ln_x = np.log(x)
@@ -80,7 +82,13 @@ def label_equivalent(target: str = "cc", *others: str) -> Law:
                 low=0.0,
                 unit=target,
             ),
-            Coefficient(f"gamma_{name}", f"that worth grows as {name}^gamma", (0.5, 1.0), low=0.0),
+            Coefficient(
+                f"gamma_{name}",
+                f"that worth grows as {name}^gamma",
+                (0.5, 1.0),
+                low=0.0,
+                high=_STEEPEST,
+            ),
         )
     ]
     equivalents = "".join(

@@ -100,9 +100,25 @@ def fit_mix(
         raise FitError("; ".join(reasons))
     best = min(fits, key=lambda name: _aicc(fits[name]))
     found = fitted(best, None)
-    if len(fits) == 1:
-        return found
-    return replace(found, warnings=(*found.warnings, _told(best, fits)))
+    told = [_told(best, fits)] if len(fits) > 1 else []
+    if best == "label-equivalent":
+        told += _never_without(found, target)
+    return replace(found, warnings=(*found.warnings, *told))
+
+
+def _never_without(found: Fit, target: str) -> list[FitWarning]:
+    """That no run went without a method, which the law says most about."""
+    always = [axis.column for role, axis in found.axes.items() if role != target and axis.low > 0]
+    if not always:
+        return []
+    names = " and ".join(always)
+    return [
+        FitWarning(
+            "never-without",
+            f"no run has {names} = 0: what these labels are worth beside none is guessed from the "
+            "form of the law; add direct training",
+        )
+    ]
 
 
 def _counts(

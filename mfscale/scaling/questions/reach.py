@@ -111,6 +111,13 @@ def require_probability(probability: float) -> float:
     return probability
 
 
+def require_decades(decades: float) -> float:
+    """Refuse a distance from the data that is negative or not finite."""
+    if not (isfinite(decades) and decades >= 0):
+        raise FitError(f"decades = {decades:g} beyond the data; give 0 or more")
+    return decades
+
+
 def goals(fit: Fit, error: float, noise: Vector | None) -> Vector | float:
     """Ln of what the median must lie below for y to lie below `error`, given the run's noise."""
     if noise is None:
