@@ -56,7 +56,9 @@ def compare(
     from mfscale.scaling import FitError, compare_within
 
     question = asked.question(law.value)
-    question, group, within = (question, [*question.group], []) if by is None else _by(question, by)
+    question, group, within = (
+        (question, [*question.group], []) if by is None else compared_by(question, by)
+    )
     if not group:
         raise FitError("there is one group only; name the columns to compare by with --group")
     comparisons = compare_within(
@@ -82,7 +84,7 @@ def compare(
     print_warnings(warned)
 
 
-def _by(question: Question, by: str) -> tuple[Question, list[str], list[str]]:
+def compared_by(question: Question, by: str) -> tuple[Question, list[str], list[str]]:
     """The question, the column compared, and the columns that what is compared shares.
 
     Groups with one x, which determine no law, are left out before.
@@ -94,7 +96,7 @@ def _by(question: Question, by: str) -> tuple[Question, list[str], list[str]]:
     frame, group = question.frame, [*question.group]
     if by == KIND and "pretraining" in group:
         # Kinds are compared at the same numbers of labels.
-        frame = frame.assign(**{LABELS: _labels_of(frame["pretraining"])})
+        frame = frame.assign(**{LABELS: labels_of(frame["pretraining"])})
         group = [KIND, LABELS, *(column for column in group if column != "pretraining")]
     if by not in group:
         more = [KIND] if "pretraining" in group else []
@@ -122,7 +124,7 @@ def _by(question: Question, by: str) -> tuple[Question, list[str], list[str]]:
     return replace(question, frame=frame, group=(by, *shared)), [by], shared
 
 
-def _labels_of(pretraining: "pd.Series[str]") -> "pd.Series[str]":
+def labels_of(pretraining: "pd.Series[str]") -> "pd.Series[str]":
     """``xtb:b:1000+forces > dft:b:300`` → ``1000, 300``."""
     return pretraining.str.findall(r":(\d+)").str.join(", ").replace("", "none")
 

@@ -23,7 +23,11 @@ from mfscale.cli._several import SEVERAL, asked_of, fits_of_several, law_for, re
 from mfscale.cli._warned import gathered, print_warnings
 
 if TYPE_CHECKING:
-    from mfscale.scaling import Fit, Inverse
+    from collections.abc import Sequence
+
+    from mfscale.scaling import Fit, FitWarning, Inverse, Scalar
+
+    Group = dict[str, Scalar]
 
 OfOption = Annotated[
     str | None,
@@ -64,9 +68,12 @@ def invert(
             require_one_predictor(fits, "--of NAME")
     else:
         fits = _fits(asked, law.value if law else None, of, others)
-    answers = _answers(fits, error, of, others, asked.target, probability, new_run=new_run)
+    answers, left_out = _answers(
+        fits, error, of, others, asked.target, probability, new_run=new_run
+    )
     refuse_if_none(answers)
-    warned = [(f.group, f.warnings) for f in fits if not f.determined]
+    warned: list[tuple[Group, Sequence[FitWarning]]] = [*left_out]
+    warned += [(f.group, f.warnings) for f in fits if not f.determined]
     warned += [(answer.group, answer.warnings) for answer in answers]
     if json:
         plain = [{**asdict(a), "found": a.found} for a in answers]
@@ -118,11 +125,12 @@ def _answers(
     probability: float,
     *,
     new_run: bool,
-) -> "list[Inverse]":
-    from mfscale.scaling import FitError
+) -> "tuple[list[Inverse], list[tuple[Group, list[FitWarning]]]]":
+    """The answer of each fit, and why some have none."""
+    from mfscale.scaling import FitError, FitWarning
     from mfscale.scaling import invert as ask
 
-    answers = []
+    answers, left_out = [], []
     for found in fits:
         if not found.determined:
             continue
@@ -130,14 +138,19 @@ def _answers(
         if known is None:
             continue
         wanted, at = known
-        answers.append(
-            ask(found, error, of=wanted, at=at, probability=probability, new_run=new_run)
-        )
+        try:
+            answers.append(
+                ask(found, error, of=wanted, at=at, probability=probability, new_run=new_run)
+            )
+        except FitError as reason:
+            left_out.append((found.group, [FitWarning("left-out", f"{found.law}: {reason}")]))
+    if not answers and left_out:
+        raise FitError(left_out[0][1][0].message)
     if not answers:
         laws = "; ".join(dict.fromkeys(f"{f.law} of {f.x}" for f in fits))
         names = ", ".join([*([of] if of else []), *others])
         raise FitError(f"{names}: no law is of these; there are {laws}")
-    return answers
+    return answers, left_out
 
 
 def _print(answers: "list[Inverse]") -> None:
