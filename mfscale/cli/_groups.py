@@ -12,11 +12,8 @@ Group = Mapping[str, Any]
 
 
 def telling(groups: Iterable[Group]) -> list[str]:
-    """Columns that groups are told apart by: no settings that follow from others, no constants.
-
-    Of one group all columns but settings.
-    """
-    from mfscale.report.naming import naming_columns
+    """Columns that groups are told apart by: no settings that follow from others, no constants."""
+    from mfscale.report.naming import told_apart
 
     distinct = list({tuple(group.items()): group for group in groups if group}.values())
     if not distinct:
@@ -24,9 +21,7 @@ def telling(groups: Iterable[Group]) -> list[str]:
     alike = [group for group in distinct if group.keys() == distinct[0].keys()]
     if len(alike) < len(distinct):
         return list(dict.fromkeys(column for group in distinct for column in group))
-    kept = naming_columns(distinct)
-    varying = [c for c in kept if len({show(group[c]) for group in distinct}) > 1]
-    return varying or kept
+    return told_apart(distinct)
 
 
 def named(group: Group, columns: Sequence[str] | None = None) -> str:

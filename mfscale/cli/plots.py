@@ -10,7 +10,7 @@ from mfscale.cli import _analysis
 from mfscale.cli._analysis import Question
 from mfscale.cli._asked import Asked, add_question
 from mfscale.cli._options import JsonOption
-from mfscale.cli._output import console, print_json
+from mfscale.cli._output import console, print_json, stderr
 from mfscale.cli.laws import answers_to
 
 if TYPE_CHECKING:
@@ -121,18 +121,13 @@ def _draw_laws(
 
 def _draw_held_out(asked: Asked, out: Path) -> list[Path]:
     """Draw power laws of all but the most labels of each group, and the runs of these."""
-    from dataclasses import replace
-
+    from mfscale.cli._held_out import hold_out
     from mfscale.report import ReportError, error_against_labels, save
 
     question = asked.question(_analysis.POWER)
-    frame = question.frame.assign(group=0)
-    sizes = frame.groupby(list(question.group) or ["group"], dropna=False)[question.x]
-    enough = sizes.transform("nunique") > 2
-    held_out = enough & (question.frame[question.x] == sizes.transform("max"))
-    if not held_out.any():
-        raise ReportError("no group has three numbers of labels, of which one can be held out")
-    rest = replace(question, frame=question.frame[enough & ~held_out])
+    if not question.group:
+        raise ReportError("--hold-out takes groups: name their columns with --group")
+    rest, held_out, note = hold_out(question)
     figure = error_against_labels(
         rest.frame,
         rest.fit(asked.level),
@@ -140,6 +135,8 @@ def _draw_held_out(asked: Asked, out: Path) -> list[Path]:
         y=question.y,
         group=list(question.group),
         panel="architecture" if "architecture" in question.group else None,
-        held_out=question.frame[held_out],
+        held_out=held_out,
     )
+    if note:
+        stderr.print(f"left out: {note}", soft_wrap=True)
     return list(save(figure, out / "held-out"))

@@ -29,6 +29,13 @@ def report(
     study: StudyOption = None,
     target: Annotated[str, typer.Option("--target", help="Head whose test error is meant.")] = "cc",
     out: Annotated[Path, typer.Option("--out", help="The HTML file.")] = Path("report.html"),
+    hold_out: Annotated[
+        bool,
+        typer.Option(
+            "--hold-out",
+            help="Fit power laws without the most labels of each group, and show those runs apart.",
+        ),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Write a store as one HTML page to look around in: laws, claims, learning curves, stages.
@@ -44,7 +51,7 @@ def report(
     frame = study_rows(opened, study)
     if not (frame["purpose"] == "science").any():
         raise StoreError(f"no stage to report in {store}; run a study, or name another --store")
-    laws, notes = _laws(without_tuned(frame, choices_of(opened, study)), target)
+    laws, notes = _laws(without_tuned(frame, choices_of(opened, study)), target, hold_out=hold_out)
     claims, more = _claims(opened, frame, target)
     curves = _CurveOf(opened)
     name = opened.path.resolve().name + (f", {study.name}" if study else "")
@@ -69,22 +76,36 @@ def report(
     console.print(f"{out} ({size(n_bytes)})", soft_wrap=True)
 
 
-def _laws(frame: "pd.DataFrame", target: str) -> "tuple[list[FittedLaws], list[str]]":
+def _laws(
+    frame: "pd.DataFrame", target: str, *, hold_out: bool
+) -> "tuple[list[FittedLaws], list[str]]":
     """Both laws, as far as the rows answer, and why one is missing."""
+    from mfscale.cli import _held_out
     from mfscale.report.page import FittedLaws
     from mfscale.scaling import FitError
 
     found, reasons = [], []
     for law in _LAWS:
         try:
-            asked = _analysis.of_store(frame, law, target)
+            asked, held_out = _analysis.of_store(frame, law, target), None
+            if hold_out and law == _analysis.POWER:
+                asked, held_out, note = _held_out.hold_out(asked)
+                reasons += [f"error against labels leaves out: {note}"] if note else []
             fits = asked.fit(0.95)
         except FitError as error:
+            if hold_out and law == _analysis.POWER:
+                raise FitError(f"--hold-out: {error}") from error
             reasons.append(f"left out: {error}")
             continue
         found.append(
             FittedLaws(
-                law=law, frame=asked.frame, x=asked.x, y=asked.y, group=asked.group, fits=fits
+                law=law,
+                frame=asked.frame,
+                x=asked.x,
+                y=asked.y,
+                group=asked.group,
+                fits=fits,
+                held_out=held_out,
             )
         )
     return found, reasons

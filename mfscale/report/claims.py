@@ -9,6 +9,8 @@ import numpy as np
 
 from mfscale.claims import ClaimResult, PartResult, factor_of, name_of
 from mfscale.claims.table import NOT_COMPARED
+from mfscale.report.interval import draw_interval
+from mfscale.report.naming import with_method_names
 from mfscale.report.style import NEUTRAL, SETTINGS, log_ticks, tick_labels
 
 if TYPE_CHECKING:
@@ -49,8 +51,7 @@ def effects_of_claims(claims: Sequence[ClaimResult]) -> "Figure":
     from matplotlib.figure import Figure  # noqa: PLC0415 - likewise
 
     parts = [part for claim in claims for part in claim.parts]
-    places, headings = _layout(parts)
-    n_rows = len(places) + len(headings)
+    places, headings, n_rows = _layout(parts)
     with mpl.rc_context(SETTINGS):
         height = _TOP_IN + n_rows * _ROW_IN + _BOTTOM_IN
         figure = Figure(figsize=(WIDTH_IN, height))
@@ -63,7 +64,7 @@ def effects_of_claims(claims: Sequence[ClaimResult]) -> "Figure":
             )
         )
         low, high = _limits(parts)
-        axes.set(xscale="log", xlim=(low, high), ylim=(n_rows - 0.5, -0.5), yticks=[])
+        axes.set(xscale="log", xlim=(low, high), ylim=(n_rows, 0), yticks=[])
         axes.spines["left"].set_visible(False)
         axes.axvline(1, color=NEUTRAL, linewidth=0.6, zorder=1)
         for place, part in zip(places, parts, strict=True):
@@ -81,15 +82,27 @@ def effects_of_claims(claims: Sequence[ClaimResult]) -> "Figure":
     return figure
 
 
-def _layout(parts: Sequence[PartResult]) -> tuple[list[int], list[tuple[int, PartResult]]]:
-    """The row of each part, and the rows of headings with the first of the parts below each."""
-    places: list[int] = []
-    headings: list[tuple[int, PartResult]] = []
+def _layout(
+    parts: Sequence[PartResult],
+) -> tuple[list[float], list[tuple[float, PartResult]], float]:
+    """Where each part is, where the headings with the first of their parts, and the height."""
+    places: list[float] = []
+    headings: list[tuple[float, PartResult]] = []
+    end = 0.0
     for i, part in enumerate(parts):
         if i == 0 or (part.claim, part.part) != (parts[i - 1].claim, parts[i - 1].part):
-            headings.append((len(places) + len(headings), part))
-        places.append(len(places) + len(headings))
-    return places, headings
+            headings.append((end + 0.5, part))
+            end += 1
+        height = 1 + 0.55 * (len(_lines(part)) - 1)
+        places.append(end + height / 2)
+        end += height
+    return places, headings, end
+
+
+def _lines(part: PartResult) -> list[str]:
+    budget = "" if part.budget == NOT_COMPARED else part.budget
+    name = ", ".join(filter(None, (budget, part.group))) or "otherwise equal runs"
+    return textwrap.wrap(with_method_names(name), _NAME_CHARACTERS)
 
 
 def _limits(parts: Sequence[PartResult]) -> tuple[float, float]:
@@ -99,7 +112,7 @@ def _limits(parts: Sequence[PartResult]) -> tuple[float, float]:
     return min(*ends, 0.8) / 1.1, max(*ends, 1.25) * 1.1
 
 
-def _draw_claimed(axes: "Axes", place: int, part: PartResult) -> None:
+def _draw_claimed(axes: "Axes", place: float, part: PartResult) -> None:
     low, high = axes.get_xlim()
     ends = {
         "below": (low, part.margin),
@@ -109,39 +122,24 @@ def _draw_claimed(axes: "Axes", place: int, part: PartResult) -> None:
     axes.fill_betweenx([place - 0.4, place + 0.4], *ends, color="#e6e6e6", linewidth=0, zorder=0)
 
 
-def _draw_effect(axes: "Axes", place: int, part: PartResult) -> None:
+def _draw_effect(axes: "Axes", place: float, part: PartResult) -> None:
     colour, marker = _LOOKS[part.verdict]
-    low, high = axes.get_xlim()
-    if not isnan(part.low):
-        ends = np.clip([part.low, part.high], low, high).tolist()
-        axes.plot(
-            ends,
-            [place, place],
-            color=colour,
-            linewidth=1.1,
-            solid_capstyle="butt",
-            gid=f"interval: {name_of(part)}",
-        )
-        for end, beyond, arrow in ((low, part.low < low, "<"), (high, part.high > high, ">")):
-            if beyond:
-                axes.plot([end], [place], arrow, color=colour, markersize=3, clip_on=False)
-    if low <= part.factor <= high:
-        axes.plot(
-            [part.factor],
-            [place],
-            marker,
-            color=colour,
-            markersize=3.5,
-            markeredgewidth=0.8,
-            markerfacecolor="white" if part.verdict == "undecided" else colour,
-            gid=f"effect: {name_of(part)}",
-        )
+    draw_interval(
+        axes,
+        place,
+        part.factor,
+        part.low,
+        part.high,
+        colour=colour,
+        name=name_of(part),
+        kind="effect",
+        marker=marker,
+        filled=part.verdict != "undecided",
+    )
 
 
-def _write(axes: "Axes", place: int, part: PartResult) -> None:
-    budget = "" if part.budget == NOT_COMPARED else part.budget
-    name = ", ".join(filter(None, (budget, part.group))) or "otherwise equal runs"
-    cells = [(-_LEFT_IN + 0.22, "\n".join(textwrap.wrap(name, _NAME_CHARACTERS)), "left")]
+def _write(axes: "Axes", place: float, part: PartResult) -> None:
+    cells = [(-_LEFT_IN + 0.22, "\n".join(_lines(part)), "left")]
     if not isnan(part.factor):
         cells.append((_EFFECT_IN, factor_of(part), "left"))
     cells.append((_VERDICT_IN, part.verdict, "left"))
@@ -158,7 +156,7 @@ def _head(axes: "Axes") -> None:
         (_VERDICT_IN, "verdict", "left"),
         (WIDTH_IN - _LEFT_IN - 0.08, "checkpoints", "right"),
     ):
-        _cell(axes, x, -1.1, text, side, weight="bold")
+        _cell(axes, x, -0.6, text, side, weight="bold")
 
 
 def _cell(axes: "Axes", x_in: float, y: float, text: str, side: str, **style: Any) -> None:  # noqa: ANN401 - of the text
@@ -175,7 +173,7 @@ def _cell(axes: "Axes", x_in: float, y: float, text: str, side: str, **style: An
     )
 
 
-def _head_part(axes: "Axes", place: int, part: PartResult) -> None:
+def _head_part(axes: "Axes", place: float, part: PartResult) -> None:
     """Say what a part states, under a thin rule across the whole figure if it begins a claim."""
     text = f"{part.claim}{part.part}  {part.statement}"
     beneath = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mfscale.report.errors import ReportError
-from mfscale.report.naming import column_label, is_direct, names_of_groups, naming_columns
+from mfscale.report.interval import draw_interval
+from mfscale.report.naming import (
+    column_label,
+    is_direct,
+    names_of_groups,
+    shared_by_groups,
+    title_of_groups,
+)
 from mfscale.report.panel import with_interval
 from mfscale.report.style import NEUTRAL, SETTINGS, ordered_colours
 from mfscale.scaling import Fit, Parameter, format_percent
@@ -21,8 +28,8 @@ WIDTH_IN = 7.0  # two columns of a journal
 _ROW_IN, _TOP_IN, _BOTTOM_IN = 0.17, 0.3, 0.45
 _LEFT_IN, _PLOT_IN = 2.6, 2.2
 _INTERVAL_IN, _RUNS_IN, _CLUSTERS_IN = _PLOT_IN + 0.08, _PLOT_IN + 1.5, WIDTH_IN - _LEFT_IN - 0.05
-_NAME_CHARACTERS = 46
-_WIDEST = 3.0  # the axis reaches no farther than so many spans of the estimates beyond them
+_NAME_CHARACTERS = 52
+_WIDEST = 3.0  # the axis reaches no farther than so many widths of the middle half beyond it
 _PARAMETERS = {"power": ("exponent", "exponent β"), "line": ("slope", "slope b")}
 
 
@@ -66,7 +73,7 @@ def parameters_by_group(fits: Sequence[Fit]) -> "Figure":
     places = np.cumsum(heights) - heights / 2
     colours = [NEUTRAL if is_direct(fit.group) else ordered_colours(1)[0] for fit in ordered]
     with mpl.rc_context(SETTINGS):
-        columns = ", ".join(map(column_label, naming_columns([fit.group for fit in ordered])))
+        columns = title_of_groups([fit.group for fit in ordered])
         title = textwrap.wrap(columns, _NAME_CHARACTERS - 6) or ["law"]
         top_in = _TOP_IN + (len(title) - 1) * _ROW_IN / 2
         height = top_in + heights.sum() * _ROW_IN + _BOTTOM_IN
@@ -89,10 +96,13 @@ def parameters_by_group(fits: Sequence[Fit]) -> "Figure":
             cells = (with_interval(found[id(fit)]), str(fit.n_rows), str(fit.n_clusters))
             _write(axes, float(place), lines, cells)
         level = format_percent(ordered[0].level)
+        shared = shared_by_groups([fit.group for fit in ordered])
+        of_all = f" ({shared})" if shared and len(ordered) > 1 else ""
         header = (f"{heading} ({level})", "runs", "independent")
         _write(axes, -top_in / _ROW_IN / 2, title, header, weight="bold")
         axes.set_xlabel(
-            f"{heading} of {column_label(ordered[0].y)} against {column_label(ordered[0].x)}",
+            f"{heading} of {column_label(ordered[0].y)} against "
+            f"{column_label(ordered[0].x)}{of_all}",
             labelpad=2,
             fontsize=7,
         )
@@ -100,42 +110,28 @@ def parameters_by_group(fits: Sequence[Fit]) -> "Figure":
 
 
 def _limits(found: Sequence[Parameter]) -> tuple[float, float]:
-    """Around the intervals, but no wider than the estimates can be told apart."""
+    """Around the intervals, but no wider than most of the estimates can be told apart."""
     estimates = np.array([p.estimate for p in found if not isnan(p.estimate)])
     ends = np.array([v for p in found for v in (p.low, p.high) if not isnan(v)])
-    span = max(float(np.ptp(estimates)), 0.1)
-    low = max(min([*estimates, *ends]), float(estimates.min()) - _WIDEST * span)
-    high = min(max([*estimates, *ends]), float(estimates.max()) + _WIDEST * span)
+    lower, upper = np.percentile(estimates, (25, 75))
+    reach = _WIDEST * max(float(upper - lower), 0.1)
+    low = max(min([*estimates, *ends]), float(lower) - reach)
+    high = min(max([*estimates, *ends]), float(upper) + reach)
     room = 0.06 * max(high - low, 0.1)
     return low - room, high + room
 
 
 def _draw(axes: "Axes", place: float, found: Parameter, colour: str, lines: Sequence[str]) -> None:
-    name = " ".join(lines)
-    low, high = axes.get_xlim()
-    if not isnan(found.low):
-        ends = np.clip([found.low, found.high], low, high).tolist()
-        axes.plot(
-            ends,
-            [place, place],
-            color=colour,
-            linewidth=1.1,
-            solid_capstyle="butt",
-            gid=f"interval: {name}",
-        )
-        for end, beyond, arrow in ((low, found.low < low, "<"), (high, found.high > high, ">")):
-            if beyond:
-                axes.plot([end], [place], arrow, color=colour, markersize=3, clip_on=False)
-    if not isnan(found.estimate):
-        axes.plot(
-            [found.estimate],
-            [place],
-            "o",
-            color=colour,
-            markersize=3.5,
-            markerfacecolor="white" if isnan(found.low) else colour,
-            gid=f"estimate: {name}",
-        )
+    draw_interval(
+        axes,
+        place,
+        found.estimate,
+        found.low,
+        found.high,
+        colour=colour,
+        name=" ".join(lines),
+        filled=not isnan(found.low),
+    )
 
 
 def _write(

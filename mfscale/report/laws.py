@@ -8,10 +8,11 @@ import pandas as pd
 
 from mfscale.report.errors import ReportError
 from mfscale.report.naming import column_label
-from mfscale.report.panel import draw_panel, panel_height_in, with_interval
+from mfscale.report.panel import draw_panel, panel_height_in
 from mfscale.report.replicates import replicate_means
 from mfscale.report.residuals import draw_residuals, set_residual_limits
-from mfscale.report.selection import DrawnLaw, drawn_laws
+from mfscale.report.selection import BEYOND, MOST_BANDS, DrawnLaw, drawn_laws
+from mfscale.report.slopes import write_slopes
 from mfscale.report.style import (
     SETTINGS,
     WIDTH_IN,
@@ -27,11 +28,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _AXES_HEIGHT_IN, _TOP_IN, _BOTTOM_IN, _LEFT_IN, _RIGHT_IN = 2.3, 0.08, 0.45, 0.55, 0.1
+_TITLE_IN = 0.18  # above panels that have names
 _STRIP_IN, _BETWEEN_IN = 0.42, 0.09  # height of the residuals, and what is free above them
 _PANEL_IN, _GAP_IN = 2.1, 0.12  # width of one of several panels, and what is left free of it
-_MOST_SLOPES, _SLOPE_POINTS = 6, 5.5  # on lines; more stand in the panel alone
-_BEYOND = 10**0.12  # the factor by which a law is drawn, dashed, beyond its data
+_MOST_SLOPES = 6  # on lines; more stand in the panel alone
 _MARGIN = 10**0.03
+_STEEPEST = 1.3  # the factor by which lines may reach beyond the runs, up and down
 
 
 def error_against_labels(
@@ -67,12 +69,12 @@ def error_against_labels(
     Figure
         Both axes logarithmic. Every run is an open point, the geometric mean of replicates a filled
         one. Solid lines lie inside the data, dashed ones beyond. Bands are the interval of the law,
-        left out where they span more than a factor of four or are unknown; with a single law a
-        lighter band is the interval of a new run. Up to six lines bear their exponents, where there
-        is room. Below is a strip of every run divided by its law; then the exponents with
-        intervals, the numbers of runs and of independent clusters, and every warning of the fits,
-        without names if it is true of all. A law that its data did not determine has points and
-        no line.
+        left out where they span more than a factor of four, are unknown, or would be more than six;
+        with a single law a lighter band is the interval of a new run. Up to six lines bear their
+        exponents, where there is room. Below is a strip of every run divided by its law; then the
+        exponents with intervals, the numbers of runs and of independent clusters, and every warning
+        of the fits, without names if it is true of all, and with a number if of more than four.
+        A law that its data did not determine has points and no line.
 
     Raises
     ------
@@ -116,11 +118,12 @@ def _figure(
 
     panels = list(dict.fromkeys(law.panel for law in laws))
     with mpl.rc_context(SETTINGS):
-        panel_in = panel_height_in(laws)
+        width = WIDTH_IN if len(panels) == 1 else _LEFT_IN + _RIGHT_IN + len(panels) * _PANEL_IN
+        panel_in = panel_height_in(laws, width)
         strip_in = panel_in + _BOTTOM_IN
         axes_in = strip_in + _STRIP_IN + _BETWEEN_IN
-        height = axes_in + _AXES_HEIGHT_IN + _TOP_IN
-        width = WIDTH_IN if len(panels) == 1 else _LEFT_IN + _RIGHT_IN + len(panels) * _PANEL_IN
+        top_in = _TOP_IN if panels == [None] else _TITLE_IN
+        height = axes_in + _AXES_HEIGHT_IN + top_in
         figure = Figure(figsize=(width, height))
         room = (width - _LEFT_IN - _RIGHT_IN + _GAP_IN) / len(panels)
         every, strips = [], []
@@ -135,7 +138,7 @@ def _figure(
             draw_residuals(strip, inside)
             strip.set_xlabel(x_label or column_label(laws[0].fit.x), labelpad=2)
             if value is not None:
-                axes.text(0.97, 0.97, str(value), transform=axes.transAxes, ha="right", va="top")
+                axes.set_title(str(value), fontsize=7, pad=2)
         every[0].set_ylabel(y_label or column_label(laws[0].fit.y), labelpad=2)
         strips[0].set_ylabel("run / law", labelpad=2, fontsize=6)
         _set_limits(every, laws)
@@ -143,7 +146,7 @@ def _figure(
         for axes in (*every[1:], *strips[1:]):
             axes.yaxis.set_tick_params(labelleft=False)
         if len(panels) == 1 and len(laws) <= _MOST_SLOPES:
-            _write_slopes(every[0], laws, parameter)
+            write_slopes(every[0], laws, parameter)
         draw_panel(figure, panel_in, laws, parameter, heading)
     return figure
 
@@ -153,7 +156,7 @@ def _draw_laws(axes: "Axes", laws: Sequence[DrawnLaw], *, alone: bool) -> None:
     for law in laws:
         _draw_runs(axes, law)
         if law.fit.determined:
-            _draw_law(axes, law, alone=alone)
+            _draw_law(axes, law, alone=alone, banded=len(laws) <= MOST_BANDS)
 
 
 def _draw_runs(axes: "Axes", law: DrawnLaw) -> None:
@@ -192,16 +195,9 @@ def _draw_runs(axes: "Axes", law: DrawnLaw) -> None:
     )
 
 
-def _ends(law: DrawnLaw) -> tuple[float, float]:
-    """How far a law is drawn: somewhat beyond its data, and to what was held out."""
-    low, high = law.fit.x_range
-    others = law.held_out_xy[:, 0]
-    return min([low / _BEYOND, *others]), max([high * _BEYOND, *others])
-
-
-def _draw_law(axes: "Axes", law: DrawnLaw, *, alone: bool) -> None:
+def _draw_law(axes: "Axes", law: DrawnLaw, *, alone: bool, banded: bool) -> None:
     fit, colour = law.fit, law.colour
-    (low, high), (first, last) = fit.x_range, _ends(law)
+    (low, high), (first, last) = fit.x_range, law.ends
     for a, b, style, kind in (
         (low, high, "-", "law"),
         (first, low, "--", "beyond"),
@@ -209,7 +205,7 @@ def _draw_law(axes: "Axes", law: DrawnLaw, *, alone: bool) -> None:
     ):
         part = fit.predict([a, b])
         axes.plot(part["x"], part["median"], style, color=colour, gid=f"{kind}: {law.name}")
-    if not law.has_interval() or law.band_is_too_wide():
+    if not banded or not law.has_interval() or law.band_is_too_wide():
         return
     whole = fit.predict(np.geomspace(first, last, 90))
     bands = [("mean", 0.16), ("new_run", 0.08)] if alone else [("mean", 0.16)]
@@ -225,45 +221,17 @@ def _draw_law(axes: "Axes", law: DrawnLaw, *, alone: bool) -> None:
         )
 
 
-def _write_slopes(axes: "Axes", laws: Sequence[DrawnLaw], parameter: str) -> None:
-    """Write each slope and its interval beside the end of its line, where none was written yet."""
-    from matplotlib.patheffects import withStroke  # noqa: PLC0415 - drawing alone needs it
-
-    taken: list[float] = []
-    for law in laws:
-        if not (law.fit.determined and law.has_interval()):
-            continue
-        x = law.fit.x_range[1]
-        before, y = law.fit.predict(law.fit.x_range)["median"]
-        above = y > before  # on the side of which the line turns away
-        height = float(axes.transData.transform((x, y))[1]) * 72 / axes.figure.dpi
-        if any(abs(height - other) < 1.8 * _SLOPE_POINTS for other in taken):
-            continue
-        taken.append(height)
-        axes.annotate(
-            with_interval(law.fit.parameters[parameter]),
-            (x, y),
-            (-5, 4 if above else -4),
-            textcoords="offset points",
-            ha="right",
-            va="bottom" if above else "top",
-            fontsize=_SLOPE_POINTS,
-            color=law.colour,
-            path_effects=[withStroke(linewidth=1.5, foreground="white")],
-            gid=f"slope: {law.name}",
-            zorder=4,
-        )
-
-
 def _set_limits(every: "Sequence[Axes]", laws: Sequence[DrawnLaw]) -> None:
     """Limits from the runs and lines alone, so that a wide band cannot squeeze them."""
     x = np.concatenate([values for law in laws for values in (law.x, law.held_out_xy[:, 0])])
     lines = [np.asarray(line.get_ydata(), float) for axes in every for line in axes.get_lines()]
     held_out = [law.held_out_xy[:, 1] for law in laws]
-    y = np.concatenate([*(law.y for law in laws), *held_out, *lines])
+    runs = np.concatenate([*(law.y for law in laws), *held_out])
+    ends = runs.min() / _STEEPEST, runs.max() * _STEEPEST
+    y = np.concatenate([runs, *(np.clip(line, *ends) for line in lines)])
     room = max(float(y.max() / y.min()) ** 0.06, 1.05)
     for axes in every:
-        axes.set_xlim(x.min() / _BEYOND / _MARGIN, x.max() * _BEYOND * _MARGIN)
+        axes.set_xlim(x.min() / BEYOND / _MARGIN, x.max() * BEYOND * _MARGIN)
         axes.set_ylim(y.min() / room, y.max() * room)
         for axis, limits, ticks in (
             (axes.xaxis, axes.get_xlim(), sizes_as_ticks(x.tolist())),

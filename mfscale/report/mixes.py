@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mfscale.report.errors import ReportError
-from mfscale.report.naming import column_label, names_of_groups
+from mfscale.report.naming import column_label, names_of_groups, shared_by_groups
 from mfscale.report.style import (
     MARKERS,
     SETTINGS,
@@ -93,7 +93,7 @@ def cost_against_error(mixed: Sequence[MixedLabels]) -> "Figure":
     names = names_of_groups([each.fit.group for each in shown])
     colours = ordered_colours(len(shown))
     with mpl.rc_context(SETTINGS):
-        list_in = (len(shown) + 1) * _ROW_IN + 2 * _NOTE_IN
+        list_in = (len(shown) + 1) * _ROW_IN + 3 * _NOTE_IN
         height = _HEIGHT_IN + _TOP_IN + _BOTTOM_IN + list_in
         figure = Figure(figsize=(WIDTH_IN, height))
         axes = figure.add_axes(
@@ -121,6 +121,8 @@ def cost_against_error(mixed: Sequence[MixedLabels]) -> "Figure":
             "Lines: the cheapest mixes by the law, dashed beyond the data. Bands: from\n"
             f"{low} to {high} probability that the median of runs lies below the error."
         )
+        shared = shared_by_groups([each.fit.group for each in shown]) if len(shown) > 1 else ""
+        note += f"\nAll runs: {shared}." if shared else ""
         figure.text(0.03, y - _ROW_IN / height, note, fontsize=5.5, color="#333333", va="top")
     return figure
 

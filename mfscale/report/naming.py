@@ -18,6 +18,9 @@ _NAMES = {
     "size": "model size",
     "n_parameters": "parameters",
 }
+_DEFAULTS = {"trainable": "all", "fidelity": "readout"}
+"""What a group has unless its name says otherwise."""
+_SETTINGS_TITLE = "settings"
 _MOMENTS = {"": "", "start_": " before training", "baseline_": " of the offsets alone"}
 
 _ERROR = re.compile(
@@ -71,42 +74,111 @@ def _error_label(error: re.Match[str]) -> str:
 def group_names(column: str, values: Sequence[Scalar]) -> list[str]:
     """Values of a group column as people say them; different values get different names.
 
-    ``dft:b:100+forces`` is "DFT 100"; where that would name two groups, the subset and the forces
+    ``dft:b:100+forces`` is "DFT 100"; where that would name two groups, forces or subset, or both,
     are told as well. Real numbers have three digits, or as many as tell them apart.
     """
     values = _shortened(values)
-    short = {value: _group_name(column, value, full=False) for value in values}
-    repeated = {name for name, count in Counter(short.values()).items() if count > 1}
-    return [
-        _group_name(column, value, full=True) if short[value] in repeated else short[value]
-        for value in values
-    ]
+    names = {value: _group_name(column, value) for value in values}
+    for details in (("forces",), ("subset",), ("subset", "forces")):
+        counts = Counter(names.values())
+        repeated = [value for value, name in names.items() if counts[name] > 1]
+        told = {value: _group_name(column, value, details) for value in repeated}
+        alone = Counter(told.values())
+        names |= {v: n for v, n in told.items() if alone[n] == 1 or details[1:]}
+    return [names[value] for value in values]
 
 
 def names_of_groups(groups: Sequence[Mapping[str, Scalar]]) -> list[str]:
     """Groups, given by the same columns, as people say them: the names of their values, joined.
 
-    Settings of the training that no two groups need to be told apart are left out.
+    The first column always speaks. What all groups share is left out (`shared_by_groups` tells it),
+    and so are all of what is trained and a readout for each method. Settings of the training are
+    told, with their names, of those groups alone that would bear one name without them.
     """
     if not groups[0]:
         return ["all runs"] * len(groups)
-    return _joined(groups, naming_columns(groups))
+    names = _joined(groups, _plain_columns(groups))
+    alike: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        alike.setdefault(name, []).append(i)
+    for name, places in alike.items():
+        if len(places) > 1:
+            told = _settings_apart([groups[i] for i in places])
+            for i, settings in zip(places, told, strict=True):
+                names[i] = ", ".join(filter(None, (name, settings)))
+    return names
 
 
-def naming_columns(groups: Sequence[Mapping[str, Scalar]]) -> list[str]:
-    """The columns of groups whose values name them; see `names_of_groups`."""
+def title_of_groups(groups: Sequence[Mapping[str, Scalar]]) -> str:
+    """What the parts of the names of groups are; see `names_of_groups`."""
+    if not groups[0]:
+        return ""
+    columns = _plain_columns(groups)
+    apart = len(set(_joined(groups, columns))) == len(groups)
+    return ", ".join([*map(column_label, columns), *([] if apart else [_SETTINGS_TITLE])])
+
+
+def shared_by_groups(groups: Sequence[Mapping[str, Scalar]]) -> str:
+    """What the names of several groups leave out because it is true of all: ``nequip, tiny``."""
+    if not groups[0]:
+        return ""
+    left_out = [
+        column
+        for column in groups[0]
+        if column not in _plain_columns(groups) and not _SETTING.fullmatch(column)
+    ]
+    return _joined(groups[:1], left_out)[0] if left_out else ""
+
+
+def told_apart(groups: Sequence[Mapping[str, Scalar]]) -> list[str]:
+    """The fewest columns, in order, that a table needs to tell all groups apart."""
     kept = list(groups[0])
-    for column in filter(_SETTING.fullmatch, reversed(list(groups[0]))):
+    for column in reversed(list(groups[0])[1:]):
+        values = {group[column] for group in groups}
         fewer = [other for other in kept if other != column]
-        if fewer and len(set(_joined(groups, fewer))) == len(groups):
+        rest = {tuple(group[other] for other in fewer) for group in groups}
+        if len(values) == 1 or (_SETTING.fullmatch(column) and len(rest) == len(groups)):
             kept = fewer
     return kept
+
+
+def with_method_names(text: str) -> str:
+    """A sentence with the methods of the paper as people write them: xtb → xTB."""
+    return re.sub(r"(?<![\w-])(?:xtb|dft|cc)(?![\w-])", lambda found: _METHODS[found[0]], text)
+
+
+def _plain_columns(groups: Sequence[Mapping[str, Scalar]]) -> list[str]:
+    """Those that speak in the names of all groups: the first, and what differs but settings."""
+    first, *others = groups[0]
+    return [
+        first,
+        *(
+            column
+            for column in others
+            if not _SETTING.fullmatch(column)
+            and (len(groups) == 1 or len({group[column] for group in groups}) > 1)
+        ),
+    ]
+
+
+def _settings_apart(groups: Sequence[Mapping[str, Scalar]]) -> list[str]:
+    """Names and values of the settings that tell these groups apart, for each."""
+    columns = [c for c in groups[0] if _SETTING.fullmatch(c) and len({g[c] for g in groups}) > 1]
+    for column in reversed(columns):
+        fewer = [other for other in columns if other != column]
+        if len({tuple(group[c] for c in fewer) for group in groups}) == len(groups):
+            columns = fewer
+    named = [
+        [f"{column_label(c)} {v}" for v in group_names(c, [group[c] for group in groups])]
+        for c in columns
+    ]
+    return [", ".join(parts) for parts in zip(*named, strict=True)] or [""] * len(groups)
 
 
 def _joined(groups: Sequence[Mapping[str, Scalar]], columns: Sequence[str]) -> list[str]:
     named = [group_names(column, [group[column] for group in groups]) for column in columns]
     return [
-        ", ".join(filter(None, names)) if is_direct(group) else _indirect(names)
+        (", ".join(filter(None, names)) if is_direct(group) else _indirect(names)) or "alone"
         for group, names in zip(groups, zip(*named, strict=True), strict=True)
     ]
 
@@ -138,27 +210,37 @@ def _shortened(values: Sequence[Scalar]) -> list[Scalar]:
     ]
 
 
-def _group_name(column: str, value: Scalar, *, full: bool) -> str:
+def _group_name(column: str, value: Scalar, details: Sequence[str] = ()) -> str:
     if value is None:
         return "missing"
+    if value == _DEFAULTS.get(column):
+        return ""
     if column.endswith(_BESIDE):
-        return "" if value == "none" else f"with {_labels(str(value), full=full)}"
+        return "" if value == "none" else f"with {_labels(str(value), details)}"
+    if column.endswith("trainable"):
+        return _trainable(str(value))
     if column not in _LABELS_COLUMNS:
         return str(value)
-    return "none (direct)" if value == "none" else _labels(str(value), full=full)
+    return "none (direct)" if value == "none" else _labels(str(value), details)
 
 
-def _labels(text: str, *, full: bool) -> str:
-    return _LABELLED_SET.sub(lambda found: _labelled_set(found, full=full), text).replace(
+def _trainable(value: str) -> str:
+    """``readout`` → readout alone, ``freeze_blocks:1`` → freeze blocks 1."""
+    return "readout alone" if value == "readout" else value.replace("_", " ").replace(":", " ")
+
+
+def _labels(text: str, details: Sequence[str]) -> str:
+    return _LABELLED_SET.sub(lambda found: _labelled_set(found, details), text).replace(
         " > ", " → "
     )
 
 
-def _labelled_set(found: re.Match[str], *, full: bool) -> str:
+def _labelled_set(found: re.Match[str], details: Sequence[str]) -> str:
     name = " ".join(filter(None, (_method(found["head"]), found["size"])))
-    if not full:
+    if not details:
         return name
-    return f"{name} ({found['subset']}{', forces' if found['forces'] else ', no forces'})"
+    words = {"subset": found["subset"], "forces": "forces" if found["forces"] else "no forces"}
+    return f"{name} ({', '.join(words[detail] for detail in details)})"
 
 
 def _method(name: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mfscale.report.selection import DrawnLaw
 from mfscale.report.style import NEUTRAL, log_ticks, tick_labels
@@ -31,10 +32,9 @@ def draw_residuals(axes: "Axes", laws: Sequence[DrawnLaw]) -> None:
                 zorder=3,
                 gid=f"residuals: {law.name}",
             )
-            x, y = law.held_out_xy.T
             axes.scatter(
-                x,
-                y / law.fit.median(x) if len(x) else y,
+                law.held_out_xy[:, 0],
+                law.held_out_ratios,
                 s=9,
                 marker="x",
                 color=law.colour,
@@ -44,15 +44,19 @@ def draw_residuals(axes: "Axes", laws: Sequence[DrawnLaw]) -> None:
             )
 
 
+def residual_axis(factors: NDArray[np.float64]) -> tuple[float, list[float]]:
+    """How far an axis of factors reaches, up as down, and its ticks."""
+    farthest = max(_LEAST, float(np.exp(np.abs(np.log(factors)).max()))) ** 1.15
+    inner = max(tick for tick in log_ticks(1, farthest) if tick < farthest)
+    return farthest, [1 / inner, 1, inner] if inner > 1 else [1]
+
+
 def set_residual_limits(strips: "Sequence[Axes]", every: "Sequence[Axes]") -> None:
     """Give all strips the same factors up as down, and the x axes of the panels above them."""
     factors = [
         np.asarray(points.get_offsets())[:, 1] for strip in strips for points in strip.collections
     ]
-    farthest = max([_LEAST, *(float(np.exp(np.abs(np.log(f)).max())) for f in factors if len(f))])
-    farthest **= 1.15
-    inner = max(tick for tick in log_ticks(1, farthest) if tick < farthest)
-    ticks = [1 / inner, 1, inner] if inner > 1 else [1]
+    farthest, ticks = residual_axis(np.concatenate([*factors, [1.0]]))
     for strip, axes in zip(strips, every, strict=True):
         strip.set(xlim=axes.get_xlim(), ylim=(1 / farthest, farthest))
         for minor in (False, True):

@@ -1,6 +1,6 @@
 """What a figure of laws draws: for each fit its rows, its name, its colour and its marker."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,18 +13,23 @@ from mfscale.report.style import MARKERS, NEUTRAL, ordered_colours
 from mfscale.scaling import Fit, Scalar
 
 WIDEST_BAND = 4  # highest over lowest, at the ends of the data
+MOST_BANDS = 6  # in one panel; more hide one another
+BEYOND = 10**0.12  # the factor by which a law is drawn, dashed, beyond its data
 
 
 @dataclass(frozen=True)
 class DrawnLaw:
     """A fit and how it is shown; `rows` are those that it rests on, of the table that was fitted.
 
-    `panel` is the value that chooses the panel; None where there is one panel. `held_out` are rows
-    of the same group that were not fitted.
+    `panel` is the value that chooses the panel; None where there is one panel. `name_in_panel` and
+    `group_in_panel` tell the laws of one panel apart, without what the panel tells. `held_out` are
+    rows of the same group that were not fitted.
     """
 
     fit: Fit
     name: str
+    name_in_panel: str
+    group_in_panel: Mapping[str, Scalar] = field(repr=False)
     rows: pd.DataFrame = field(repr=False)
     colour: str
     marker: str
@@ -49,6 +54,19 @@ class DrawnLaw:
     def y(self) -> NDArray[np.float64]:
         """Error of each row, shape ``(n,)``."""
         return _numbers(self.rows, self.fit.y)
+
+    @property
+    def held_out_ratios(self) -> NDArray[np.float64]:
+        """Error of each row that was not fitted over what the law foretells, shape ``(n,)``."""
+        x, y = self.held_out_xy.T
+        return np.asarray(y / self.fit.median(x) if len(x) else y)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """How far the law is drawn: somewhat beyond its data, and to what was held out."""
+        low, high = self.fit.x_range
+        others = self.held_out_xy[:, 0]
+        return min([low / BEYOND, *others]), max([high * BEYOND, *others])
 
     def has_interval(self) -> bool:
         """Whether anything is known of how sure the law is."""
@@ -93,8 +111,9 @@ def drawn_laws(
         if column not in frame.columns:
             raise ReportError(f"the table has no column {column!r}; draw the table that was fitted")
     ordered = sorted(fits, key=lambda fit: not is_direct(fit.group))
-    kinds = list(dict.fromkeys(_kind(fit, panel) for fit in ordered))
-    direct = {_kind(fit, panel) for fit in ordered if is_direct(fit.group)}
+    inside = _names_in_panels(ordered, panel)
+    kinds = list(dict.fromkeys(inside))
+    direct = {name for name, fit in zip(inside, ordered, strict=True) if is_direct(fit.group)}
     references = 1 if len(direct) == 1 else 0
     colours = [NEUTRAL] * references + ordered_colours(len(kinds) - references)
     looks = {
@@ -106,17 +125,30 @@ def drawn_laws(
         DrawnLaw(
             fit,
             name,
+            within,
+            _without(fit, panel),
             _rows_of(frame, fit),
-            *looks[_kind(fit, panel)],
+            *looks[within],
             panel=fit.group[panel] if panel else None,
             held_out=pd.DataFrame() if held_out is None else held_out[_in_group(held_out, fit)],
         )
-        for fit, name in zip(ordered, names, strict=True)
+        for fit, name, within in zip(ordered, names, inside, strict=True)
     ]
 
 
-def _kind(fit: Fit, panel: str | None) -> tuple[Scalar, ...]:
-    return tuple(value for column, value in fit.group.items() if column != panel)
+def _names_in_panels(fits: Sequence[Fit], panel: str | None) -> list[str]:
+    """Names that tell apart the groups of each panel, which need not say the panel's value."""
+    names = [""] * len(fits)
+    for value in dict.fromkeys(fit.group[panel] if panel else None for fit in fits):
+        places = [i for i, fit in enumerate(fits) if not panel or fit.group[panel] == value]
+        inside = names_of_groups([_without(fits[i], panel) for i in places])
+        for i, name in zip(places, inside, strict=True):
+            names[i] = name
+    return names
+
+
+def _without(fit: Fit, panel: str | None) -> dict[str, Scalar]:
+    return {column: value for column, value in fit.group.items() if column != panel}
 
 
 def _in_group(frame: pd.DataFrame, fit: Fit) -> NDArray[np.bool_]:

@@ -80,7 +80,7 @@ def determined(problem: Problem, theta: Vector, weights: Vector) -> Flags:
     -------
     Flags
         Shape ``(m,)``. Judged by the least share of the information of all rows, over directions
-        within the coefficients that are at no bound, that the drawn rows have.
+        within the coefficients that they do not push to a bound, that the drawn rows have.
     """
     size = max(1, ELEMENTS // problem.n_points)
     parts = [
@@ -91,9 +91,13 @@ def determined(problem: Problem, theta: Vector, weights: Vector) -> Flags:
 
 
 def _determined(problem: Problem, theta: Vector, weights: Vector) -> Flags:
-    free = (theta > problem.low) & (theta < problem.high)
     with np.errstate(all="ignore"):
-        jacobian = problem.residuals(theta)[1] * free[:, :, None]
+        residuals, jacobian = problem.residuals(theta)
+        robust = weights * problem.robust_weights(residuals)
+        gradient = np.einsum("mpn,mn->mp", jacobian, robust * residuals)
+        held = (theta <= problem.low) & (gradient > 0)  # which the drawn rows push to a bound
+        held |= (theta >= problem.high) & (gradient < 0)
+        jacobian = jacobian * ~held[:, :, None]
         lengths = np.sqrt(np.einsum("mpn,mpn->mp", jacobian, jacobian))
         unit = jacobian / np.where(lengths > 0, lengths, 1.0)[:, :, None]
     finite: Flags = np.array(np.isfinite(unit).all(axis=(1, 2)))

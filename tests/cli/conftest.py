@@ -61,6 +61,12 @@ def store(tmp_path_factory: pytest.TempPathFactory, study_file: Path) -> Store:
     return filled
 
 
+@pytest.fixture(scope="session")
+def archive() -> Path:
+    """The results of all embedded studies, as they are shipped."""
+    return Path(__file__).parents[2] / "examples" / "embedded"
+
+
 @pytest.fixture
 def copied(store: Store, tmp_path: Path) -> Store:
     """A copy of the store, to do harm to."""

@@ -95,10 +95,34 @@ def test_questions_of_a_store(call: Call, store: Store) -> None:
     assert found["answers"][0]["price"] == pytest.approx(0.8)  # 8 DFT labels, a tenth of CC each
 
 
-def test_mix_of_a_store_too_small_to_be_sure(store: Store, mfscale_here: Command) -> None:
-    """Its rows are found and fitted; without one checkpoint they would determine no law."""
-    refused = mfscale_here("mix", "--store", store.path, "--error", 1e6)
-    assert_one_message(refused, "how sure the label-equivalent law is, is unknown", "root_id")
+def test_mix_of_a_small_store_answers_with_its_doubts(store: Store, mfscale_here: Command) -> None:
+    """Direct and fine-tuned runs are fitted together; what is doubtful of 13 runs is said."""
+    found = mfscale_here("mix", "--store", store.path, "--error", 1e6)
+    assert found.status == 0
+    assert "n_labels_cc = 8 is the fewest that was looked at" in found.err
+    for code in ("lack-of-fit", "one-draw", "unconverged", "unidentified"):
+        assert f"warning {code}" in found.err
+
+
+def test_mix_tells_of_several_groups_why_none_reaches(mfscale_here: Command, archive: Path) -> None:
+    refused = mfscale_here("mix", "--store", archive, "--error", 20)
+    assert_one_message(refused, "groups reaches it", "pretraining_kind = ", "irreducible error")
+    assert refused.err.count("pretraining_kind") > 3
+
+
+def test_labels_that_no_run_went_without_are_not_left_out_of_a_mix(
+    call: Call, table: Path, tmp_path: Path
+) -> None:
+    """Going without them would be infinitely far from the data."""
+    path = tmp_path / "always.csv"
+    lines = table.read_text().splitlines()
+    path.write_text("\n".join([lines[0], *(line for line in lines[1:] if line.endswith(",dft"))]))
+    options = ("--x", "cc,dft", "--y", "mae", "--law", "label-equivalent", "--error", 10, "--json")
+    found = answer(call("mix", "--table", path, *options))
+    (mix,) = found["answers"]
+    assert mix["labels"]["dft"] > 249
+    assert mix["cost_alone"] is None
+    assert "never-without" in {warning["code"] for warning in found["warnings"]}
 
 
 @pytest.mark.parametrize(

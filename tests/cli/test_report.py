@@ -129,10 +129,23 @@ def test_the_most_labels_are_held_out(call: Call, store: Store, tmp_path: Path) 
     assert [Path(path).name for path in found] == ["held-out.png", "held-out.pdf"]
 
 
-def test_mixes_of_too_few_checkpoints_are_refused(mfscale_here: Command, store: Store) -> None:
-    arguments = ("plot", "--mixes", "--store", store.path)
-    assert_one_message(mfscale_here(*arguments), "how sure any law of a mix is, is unknown")
-    assert_one_message(mfscale_here(*arguments, "--cost", "cc=much"), "--cost cc=much")
+def test_a_page_with_runs_held_out(call: Call, store: Store, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    call("report", "--hold-out", "--store", store.path, "--out", out)
+    assert "runs held out: their laws were not fitted to them" in out.read_text(encoding="utf-8")
+
+
+def test_a_page_with_nothing_to_hold_out_is_refused(
+    mfscale_here: Command, store: Store, tmp_path: Path
+) -> None:
+    arguments = ("report", "--hold-out", "--store", store.path, "--target", "ccsd")
+    shown = mfscale_here(*arguments, "--out", tmp_path / "report.html")
+    assert_one_message(shown, "--hold-out", "'ccsd")
+
+
+def test_a_cost_that_is_no_number_is_refused(mfscale_here: Command, store: Store) -> None:
+    arguments = ("plot", "--mixes", "--store", store.path, "--cost", "cc=much")
+    assert_one_message(mfscale_here(*arguments), "--cost cc=much")
 
 
 def test_bad_input(mfscale_here: Command, store: Store, tmp_path: Path) -> None:

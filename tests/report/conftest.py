@@ -1,10 +1,14 @@
-"""Contents of a page, made up: direct and pre-trained stages of two architectures, with laws."""
+"""Contents of a page, made up: stages of two architectures with laws; and figures looked at."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from mfscale.claims import CLAIMS, ClaimResult, PartResult
 from mfscale.report.page import Contents, FittedLaws
@@ -17,6 +21,30 @@ HOSTILE = (
 """What would run, and break out of a script, if it were written as it is."""
 
 Make = Callable[..., Contents]
+
+
+def lines_of(figure: Figure, axes: int = 0) -> dict[str, np.ndarray]:
+    """Named lines of a figure → their points, shape ``(n, 2)``."""
+    return {
+        str(line.get_gid()): np.asarray(line.get_xydata())
+        for line in figure.axes[axes].lines
+        if line.get_gid()
+    }
+
+
+def assert_texts_apart(figure: Figure) -> None:
+    """No text overlaps another one or leaves the page."""
+    figure.draw_without_rendering()
+    shown = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    boxes = [text.get_window_extent().padded(-0.5) for text in shown]
+    page = figure.bbox
+    for text, box in zip(shown, boxes, strict=True):
+        assert box.x0 >= page.x0, text
+        assert box.x1 <= page.x1, text
+        assert box.y0 >= page.y0, text
+        assert box.y1 <= page.y1, text
+    for (one, a), (other, b) in combinations(zip(shown, boxes, strict=True), 2):
+        assert not a.overlaps(b), (one.get_text(), other.get_text())
 
 
 def stages(seeds: int = 3, hostile: str = "") -> pd.DataFrame:
@@ -145,3 +173,15 @@ def make() -> Make:
         return Contents(**(given | otherwise))  # type: ignore[arg-type]
 
     return made
+
+
+@pytest.fixture(scope="session")
+def held_out(make: Make) -> Contents:
+    """Contents whose power laws are fitted without the runs of 100 labels."""
+    contents = make()
+    power, line = contents.laws
+    apart = power.frame["cc_size"] == 100
+    rest = power.frame[~apart]
+    fits = fit(rest, "power", x=power.x, y=power.y, group=power.group, cluster="root_id")
+    power = replace(power, frame=rest, fits=fits, held_out=power.frame[apart])
+    return replace(contents, laws=[power, line])

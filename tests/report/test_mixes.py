@@ -1,18 +1,16 @@
 """Figures of mixes: runs at their costs, frontiers dashed beyond the data, maps of two methods."""
 
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 from mfscale.report import ReportError
 from mfscale.report.label_map import error_over_labels
 from mfscale.report.mixes import MixedLabels, cost_against_error
 from mfscale.scaling import fit, mix
+from tests.report.conftest import assert_texts_apart, lines_of
 
 COSTS = {"n_labels_dft": 1.0, "n_labels_cc": 10.0}
 
@@ -39,10 +37,6 @@ def mixed() -> list[MixedLabels]:
     return found
 
 
-def _lines(figure: Figure, axes: int = 0) -> dict[str, np.ndarray]:
-    return {str(line.get_gid()): np.asarray(line.get_xydata()) for line in figure.axes[axes].lines}
-
-
 def test_every_run_lies_at_the_cost_of_its_labels(mixed: list[MixedLabels]) -> None:
     (axes,) = cost_against_error(mixed).axes
     [runs] = [c for c in axes.collections if c.get_gid() == "runs: nequip"]
@@ -56,7 +50,7 @@ def test_every_run_lies_at_the_cost_of_its_labels(mixed: list[MixedLabels]) -> N
 def test_a_frontier_is_solid_where_its_mixes_lie_inside_the_data(
     mixed: list[MixedLabels],
 ) -> None:
-    lines = _lines(cost_against_error(mixed))
+    lines = lines_of(cost_against_error(mixed))
     whole, solid = lines["frontier: mace, beyond"], lines["frontier: mace"]
     best = mixed[1].mixes[0.5].frontier
     assert whole == pytest.approx(best[["cost", "error"]].to_numpy())
@@ -86,7 +80,7 @@ def test_a_map_for_each_group(mixed: list[MixedLabels]) -> None:
     [runs] = [c for c in axes.collections if c.get_gid() == "runs: nequip"]
     assert len(runs.get_offsets()) == 16
     assert [c for c in axes.collections if c.get_gid() == "equal cost"]
-    assert "cheapest: nequip" in _lines(figure)
+    assert "cheapest: nequip" in lines_of(figure)
 
 
 def test_runs_without_one_of_the_labels_are_counted(mixed: list[MixedLabels]) -> None:
@@ -98,15 +92,7 @@ def test_runs_without_one_of_the_labels_are_counted(mixed: list[MixedLabels]) ->
 
 def test_no_text_overlaps_or_leaves_the_page(mixed: list[MixedLabels]) -> None:
     figure = cost_against_error(mixed)
-    figure.draw_without_rendering()
-    shown = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
-    boxes = [text.get_window_extent().padded(-0.5) for text in shown]
-    for box in boxes:
-        assert figure.bbox.x0 <= box.x0
-        assert box.x1 <= figure.bbox.x1
-        assert figure.bbox.y0 <= box.y0
-    for (one, a), (other, b) in combinations(zip(shown, boxes, strict=True), 2):
-        assert not a.overlaps(b), (one.get_text(), other.get_text())
+    assert_texts_apart(figure)
 
 
 def test_what_cannot_be_drawn_is_explained() -> None:

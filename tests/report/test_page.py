@@ -11,7 +11,7 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from mfscale.report import ReportError
-from mfscale.report.page import page_of, write_page
+from mfscale.report.page import Contents, page_of, write_page
 from tests.report.conftest import ERROR, HOSTILE, Make
 
 
@@ -98,6 +98,24 @@ def test_lines_are_solid_inside_the_data_and_dashed_beyond(make: Make) -> None:
         if trace["meta"]["kind"] in {"law", "beyond"}:
             inside = min(trace["x"]) >= 25 and max(trace["x"]) <= 100
             assert trace["line"]["dash"] == ("solid" if inside else "dash")
+
+
+def test_runs_held_out_are_crosses_that_the_lines_reach(held_out: Contents) -> None:
+    page = Page(page_of(held_out))
+    seen = []
+    for key in ("power-0", "power-1"):
+        traces = page.payload["figures"][key]["data"]
+        apart = [trace for trace in traces if trace["meta"]["kind"] == "held out"]
+        assert {trace["marker"]["symbol"] for trace in apart} == {"x-thin-open"}
+        assert {x for trace in apart for x in trace["x"]} == {100}
+        seen += [place for trace in apart for place in trace["customdata"]]
+        assert not any(100 in t["x"] for t in traces if t["meta"]["kind"] == "runs")
+        assert max(max(t["x"]) for t in traces if t["meta"]["kind"] == "beyond") == 100
+    rows = page.payload["table"]["rows"]
+    assert {rows[place][4] for place in seen} == {"cc:a:100"}
+    assert len(seen) == 18
+    assert "9 runs held out: their laws were not fitted to them" in page.text
+    assert "6 + 3" in page.text
 
 
 def test_what_comes_from_a_store_is_escaped(make: Make) -> None:

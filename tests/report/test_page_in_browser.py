@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mfscale.report.page import write_page
+from mfscale.report.page import Contents, write_page
 from tests.report.conftest import ERROR, HOSTILE, PARENT, Make
 
 selenium = pytest.importorskip("selenium", reason="pip install 'mfscale[test]' brings selenium")
@@ -120,6 +120,35 @@ def test_it_opens_without_errors_or_requests(
         browser, "return [...document.querySelectorAll('.modebar-btn')].map(b => b.dataset.title)"
     )
     assert not [title for title in titles if "hare" in title or "loud" in title]
+    assert_no_errors(browser)
+
+
+def test_no_table_of_the_overview_has_to_scroll(browser: webdriver.Chrome, page: Path) -> None:
+    for width in (1280, 1920):
+        opened(browser, page, (width, 900, False))
+        tables = "[...document.querySelectorAll('#overview .cards .wide')]"
+        assert run(browser, f"return {tables}.every(t => t.scrollWidth <= t.clientWidth)")
+
+
+def test_a_run_held_out_says_so(
+    browser: webdriver.Chrome, held_out: Contents, tmp_path: Path
+) -> None:
+    write_page(held_out, tmp_path / "report.html")
+    opened(browser, tmp_path / "report.html")
+    place = figure(browser, "power-0")
+    run(browser, "arguments[0].scrollIntoView({block: 'center'})", place)
+    x, y, tip = 100, None, browser.find_element(By.ID, "tip")
+    y = run(
+        browser,
+        "return arguments[0].data.find(t => t.meta.kind === 'held out').y[0]",
+        place,
+    )
+    left, top, width, height, _ = run(browser, PLACE, "power-0", x, y)
+    ActionChains(browser).move_to_element_with_offset(
+        place, round(left - width / 2), round(top - height / 2)
+    ).perform()
+    WebDriverWait(browser, 10).until(lambda _: tip.is_displayed())
+    assert "the law was not fitted to this run" in tip.text
     assert_no_errors(browser)
 
 

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from scipy.optimize import curve_fit
 from scipy.stats import bootstrap as scipy_bootstrap
 
-from mfscale.scaling import Fit, fit
+from mfscale.scaling import Fit, fit, fit_mix
 from mfscale.scaling.bootstrap import draw_weights, interval
 
 
@@ -220,3 +220,19 @@ def test_a_search_for_a_straight_line_finds_the_exact_one(cluster: str | None) -
     assert_allclose([searched.sigma, searched.r_squared], [exact.sigma, exact.r_squared])
     at = [5, 50, 50_000]
     pd.testing.assert_frame_equal(searched.predict(at), exact.predict(at))
+
+
+def test_a_draw_is_lost_where_it_says_less_than_all_rows() -> None:
+    """Of one size alone; not for a power of a worth of nothing, of which no row says anything."""
+    sizes, root = np.repeat([10.0, 100.0], 4), np.arange(8)
+    noise = np.exp(0.05 * np.sin(np.arange(8.0) ** 2))
+    table = pd.DataFrame({"labels": sizes, "mae": 9 * sizes**-0.5 * noise, "root": root})
+    [found] = fit(table, "power", x="labels", y="mae", cluster="root", loss="huber", draws=4000)
+    lost = np.isnan(found.draws).any(axis=1).mean()
+    assert lost == pytest.approx(2 * 0.5**8, abs=0.005)  # all eight of one size
+
+    cc, other = (v.ravel() for v in np.meshgrid([25.0, 50, 100, 200], [0.0, 100, 1000]))
+    table = pd.DataFrame({"cc": cc, "dft": other})
+    table["mae"] = 60 * cc**-0.5 * np.exp(0.05 * np.sin(np.arange(12.0) ** 2))  # worth nothing
+    mixed = fit_mix(table, {"cc": "cc", "dft": "dft"}, target="cc", y="mae")
+    assert np.isfinite(mixed.draws).all(axis=1).mean() > 0.9

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from mfscale.claims import ClaimResult
-from mfscale.scaling import Fit, Scalar
+from mfscale.scaling import Fit
 
 CurveOf = Callable[[str], pd.DataFrame | None]
 """Stage id → its learning curve, one row per validation; None if there is none to read."""
@@ -26,6 +26,8 @@ class FittedLaws:
         Columns, as they were fitted.
     fits
         One per group.
+    held_out
+        Rows of the same columns that were not fitted, to be told apart.
     """
 
     law: str
@@ -34,11 +36,7 @@ class FittedLaws:
     y: str
     group: tuple[str, ...]
     fits: Sequence[Fit]
-
-    @property
-    def groups(self) -> list[dict[str, Scalar]]:
-        """The group of each fit."""
-        return [fit.group for fit in self.fits]
+    held_out: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

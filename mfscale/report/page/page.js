@@ -87,7 +87,8 @@
     modeBarButtonsToRemove: ["sendChartToCloud", "select2d", "lasso2d"], // nothing leaves the page
   };
   const MOST_BANDS = 6; // more hide one another
-  const POINTS = new Set(["runs", "residuals"]);
+  const POINTS = new Set(["runs", "residuals", "held out", "held out residuals"]);
+  const RUNS = new Set(["runs", "held out"]);
 
   function traceNow(trace, alone, present) {
     const { kind, law, wide } = trace.meta;
@@ -127,7 +128,7 @@
     const key = place.dataset.figure;
     const { data, layout } = figures[key];
     const present = new Set(
-      data.filter((t) => t.meta.kind === "runs" && t.customdata.some(passes)).map((t) => t.meta.law),
+      data.filter((t) => RUNS.has(t.meta.kind) && t.customdata.some(passes)).map((t) => t.meta.law),
     );
     const now = data.map((trace) => traceNow(trace, state.alone[key], present));
     const view = { ...layout, dragmode: phone ? false : "zoom", uirevision: "kept" };
@@ -169,12 +170,13 @@
   }
 
   const tip = byId("tip");
-  function tell(i, event) {
+  function tell(i, event, apart) {
     const list = element("dl", null);
     rows[i].forEach((value, c) => {
       if (value === null) return;
       list.append(element("dt", columns[c].label), element("dd", shown(value)));
     });
+    if (apart) list.append(element("dt", "held out"), element("dd", "the law was not fitted to this run"));
     tip.replaceChildren(list, element("p", "click: to its row"));
     tip.hidden = false;
     const { clientX: x, clientY: y } = event;
@@ -188,7 +190,8 @@
     const stageOf = ({ points }) => points.map((p) => p.customdata).find((i) => typeof i === "number");
     place.on("plotly_hover", (found) => {
       const i = stageOf(found);
-      if (i !== undefined) tell(i, found.event);
+      const apart = found.points.some((p) => p.data.meta.kind.startsWith("held out"));
+      if (i !== undefined) tell(i, found.event, apart);
     });
     place.on("plotly_unhover", () => (tip.hidden = true));
     place.on("plotly_click", (found) => {

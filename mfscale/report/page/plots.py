@@ -1,6 +1,6 @@
 """The interactive figures of a page, as data for plotly: laws with their runs, learning curves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -12,6 +12,7 @@ from mfscale.report.page.contents import FittedLaws
 from mfscale.report.page.plain import numbers
 from mfscale.report.page.stages import kinds_of
 from mfscale.report.replicates import replicate_means
+from mfscale.report.residuals import residual_axis
 from mfscale.report.selection import DrawnLaw, drawn_laws
 from mfscale.report.style import log_ticks, ordered_colours, sizes_as_ticks, tick_labels
 from mfscale.scaling import Scalar
@@ -25,8 +26,6 @@ _SYMBOLS = {
     "P": "cross",
     "X": "x",
 }
-_BEYOND = 10**0.12  # the factor by which a law is drawn, dashed, beyond its data
-_NEAR, _FAR = [0.8, 0.9, 1.0, 1.1, 1.25], [0.25, 0.5, 1.0, 2.0, 4.0]  # ticks of the residuals
 _ROOM = 1.3  # the factor by which ticks reach beyond the values
 _BAND_POINTS = 24
 _MAIN, _STRIP = [0.3, 1.0], [0.0, 0.2]  # heights of the axes: laws above, residuals below
@@ -38,11 +37,13 @@ def figures_of_laws(laws: FittedLaws) -> list[tuple[Scalar, list[DrawnLaw], Figu
     """A figure for each architecture, or one: its name (None if one), its laws, its plotly data.
 
     Every trace says in ``meta`` what it shows: its ``kind`` (runs, residuals, mean, law, beyond,
-    band, new run) and the number of its ``law``; runs have the row number of their stage among
-    `rows` of the page as ``customdata``.
+    band, new run, held out, held out residuals) and the number of its ``law``; runs have the row
+    number of their stage among `rows` of the page as ``customdata``.
     """
     panel = "architecture" if "architecture" in laws.group else None
-    drawn = drawn_laws(laws.frame, laws.fits, laws.law, laws.x, laws.y, laws.group, panel)
+    drawn = drawn_laws(
+        laws.frame, laws.fits, laws.law, laws.x, laws.y, laws.group, panel, laws.held_out
+    )
     found = []
     for value in dict.fromkeys(law.panel for law in drawn):
         inside = [law for law in drawn if law.panel == value]
@@ -55,8 +56,7 @@ def figure_of_curves(curves: Mapping[str, pd.DataFrame], rows: pd.DataFrame) -> 
     """Validation error against steps, a line for each stage, coloured by its pre-training."""
     kinds = dict(zip(rows["stage_id"], kinds_of(rows), strict=True))
     places = {stage: i for i, stage in enumerate(rows["stage_id"])}
-    order = sorted({kinds[stage] for stage in curves})
-    colours = dict(zip(order, ordered_colours(len(order)), strict=True))
+    colours = colours_of_curves(curves, rows)
     traces: list[Figure] = [
         {
             "type": "scatter",
@@ -79,6 +79,13 @@ def figure_of_curves(curves: Mapping[str, pd.DataFrame], rows: pd.DataFrame) -> 
     return checked(traces, axes)
 
 
+def colours_of_curves(curves: Iterable[str], rows: pd.DataFrame) -> dict[str, str]:
+    """Pre-training → colour of its curves."""
+    kinds = dict(zip(rows["stage_id"], kinds_of(rows), strict=True))
+    order = sorted({kinds[stage] for stage in curves})
+    return dict(zip(order, ordered_colours(len(order)), strict=True))
+
+
 def checked(traces: Sequence[Figure], layout: Figure) -> Figure:
     """Data and layout as plotly's own library understands them; it refuses what it does not."""
     import plotly.graph_objects as go  # noqa: PLC0415 - the page alone needs it
@@ -99,15 +106,31 @@ def checked(traces: Sequence[Figure], layout: Figure) -> Figure:
 
 def _layout(laws: Sequence[DrawnLaw]) -> Figure:
     x, y = laws[0].fit.x, laws[0].fit.y
-    every_x = [float(value) for law in laws for value in law.x]
-    every_y = [float(value) for law in laws for value in law.y]
-    ratios = [v for law in laws if law.fit.determined for v in law.y / law.fit.median(law.x)]
+    every = np.concatenate([np.column_stack([law.x, law.y]) for law in laws])
+    every = np.concatenate([every, *(law.held_out_xy for law in laws)])
+    every_x, every_y = every.T.tolist()
+    determined = [law for law in laws if law.fit.determined]
+    ratios = [law.y / law.fit.median(law.x) for law in determined]
+    farthest, ticks = residual_axis(
+        np.concatenate([[1.0], *ratios, *(law.held_out_ratios for law in determined)])
+    )
+    reach = float(np.log10(farthest))
     sizes = sizes_as_ticks(every_x)
-    near = all(_NEAR[0] <= ratio <= _NEAR[-1] for ratio in ratios)
     return {
         "xaxis": {**_axis(column_label(x), every_x, sizes), "anchor": "y2"},
-        "yaxis": {**_axis(column_label(y), every_y), "domain": _MAIN},
-        "yaxis2": {**_axis("run / law", [1.0, *ratios], _NEAR if near else _FAR), "domain": _STRIP},
+        "yaxis": {
+            **_axis(column_label(y), every_y),
+            "domain": _MAIN,
+            "range": [  # of the runs alone, so that no band or steep line squeezes them
+                float(np.log10(min(every_y) / _ROOM)),
+                float(np.log10(max(every_y) * _ROOM)),
+            ],
+        },
+        "yaxis2": {
+            **_axis("run / law", [1.0], [round(tick, 2) for tick in ticks]),
+            "domain": _STRIP,
+            "range": [-reach, reach],
+        },
         "shapes": [
             {
                 "type": "line",
@@ -170,16 +193,39 @@ def _traces(law: DrawnLaw, number: int) -> list[Figure]:
             }
         )
         traces += _lines(law, number)
-    return traces
+    return traces + (_held_out(law, number) if len(law.held_out) else [])
+
+
+def _held_out(law: DrawnLaw, number: int) -> list[Figure]:
+    """Crosses: the runs that the law was not fitted to, and each divided by the law."""
+    x, y = law.held_out_xy.T
+    places = [int(place) for place in law.held_out["page_row"]]
+    shown: list[tuple[str, Any, Figure, int]] = [("held out", y, {}, 9)]
+    if law.fit.determined:
+        shown.append(("held out residuals", law.held_out_ratios, {"yaxis": "y2"}, 7))
+    return [
+        {
+            **_trace(kind, number, x, values, mode="markers"),
+            "marker": {
+                "color": law.colour,
+                "symbol": "x-thin-open",
+                "size": size,
+                "line": {"width": 1.8},
+            },
+            "customdata": places,
+            **axes,
+        }
+        for kind, values, axes, size in shown
+    ]
 
 
 def _lines(law: DrawnLaw, number: int) -> list[Figure]:
-    low, high = law.fit.x_range
+    (low, high), (first, last) = law.fit.x_range, law.ends
     traces = []
     for ends, kind, dash in (
         ([low, high], "law", "solid"),
-        ([low / _BEYOND, low], "beyond", "dash"),
-        ([high, high * _BEYOND], "beyond", "dash"),
+        ([first, low], "beyond", "dash"),
+        ([high, last], "beyond", "dash"),
     ):
         median = law.fit.predict(ends)["median"]
         traces.append(
@@ -190,7 +236,7 @@ def _lines(law: DrawnLaw, number: int) -> list[Figure]:
             }
         )
     if law.has_interval():
-        x = np.geomspace(low / _BEYOND, high * _BEYOND, _BAND_POINTS)
+        x = np.geomspace(first, last, _BAND_POINTS)
         whole = law.fit.predict(x)
         for kind, name, opacity in (("band", "mean", 0.16), ("new run", "new_run", 0.08)):
             edges = [*whole[f"{name}_low"], *whole[f"{name}_high"][::-1]]

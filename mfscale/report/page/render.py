@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+from dataclasses import replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -13,10 +14,10 @@ import pandas as pd
 
 from mfscale.report.errors import ReportError
 from mfscale.report.mixes import MARKER_SIGNS
-from mfscale.report.naming import column_label, naming_columns
+from mfscale.report.naming import title_of_groups
 from mfscale.report.page.contents import Contents, FittedLaws
 from mfscale.report.page.overview import overview_of
-from mfscale.report.page.plots import figure_of_curves, figures_of_laws
+from mfscale.report.page.plots import colours_of_curves, figure_of_curves, figures_of_laws
 from mfscale.report.page.stages import table_of_stages
 from mfscale.report.page.verdicts import claims_of_page
 from mfscale.report.panel import with_interval
@@ -61,6 +62,7 @@ def page_of(contents: Contents) -> str:
         claims=claims,
         about_curves=about_curves,
         has_curves=bool(curves),
+        curve_colours=colours_of_curves(curves, rows),
         filters=table["choices"],
         n_stages=len(rows),
         payload=payload,
@@ -109,7 +111,8 @@ def _laws(
                 {
                     "key": key,
                     "name": value,
-                    "columns": ", ".join(map(column_label, naming_columns(laws.groups))),
+                    "columns": title_of_groups([law.group_in_panel for law in drawn]),
+                    "held_out": sum(len(law.held_out) for law in drawn),
                     "laws": [_law(law, i, parameter) for i, law in enumerate(drawn)],
                 }
             )
@@ -119,22 +122,23 @@ def _laws(
 
 
 def _placed(laws: FittedLaws, places: dict[str, int]) -> FittedLaws:
-    frame = laws.frame.assign(page_row=[places[str(stage)] for stage in laws.frame["stage_id"]])
-    return FittedLaws(
-        law=laws.law, frame=frame, x=laws.x, y=laws.y, group=laws.group, fits=laws.fits
-    )
+    def placed(rows: pd.DataFrame) -> pd.DataFrame:
+        return rows.assign(page_row=[places[str(stage)] for stage in rows["stage_id"]])
+
+    held_out = None if laws.held_out is None else placed(laws.held_out)
+    return replace(laws, frame=placed(laws.frame), held_out=held_out)
 
 
 def _law(law: DrawnLaw, number: int, parameter: str) -> dict[str, Any]:
     fit = law.fit
     return {
         "number": number,
-        "name": law.name,
+        "name": law.name_in_panel,
         "colour": law.colour,
         "sign": MARKER_SIGNS[law.marker],
         "interval": with_interval(fit.parameters[parameter]),
         "scatter": f"× {format_number(fit.sigma_factor)}" if np.isfinite(fit.sigma) else "unknown",
-        "n_rows": fit.n_rows,
+        "n_rows": f"{fit.n_rows} + {len(law.held_out)}" if len(law.held_out) else fit.n_rows,
         "n_clusters": fit.n_clusters,
         "warnings": [f"{warning.code}: {warning.message}" for warning in fit.warnings],
         "group": [(column, "missing" if v is None else v) for column, v in fit.group.items()],

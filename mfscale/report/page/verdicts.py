@@ -6,6 +6,7 @@ from typing import Any
 
 from mfscale.claims import ClaimResult, PartResult, effect, verdict_of
 from mfscale.claims.table import NOT_COMPARED
+from mfscale.report.naming import with_method_names
 
 _WIDEST = 4.0  # the small axis reaches from a quarter to four; what lies beyond ends there
 _AXIS = 120.0  # its length in units of the drawing
@@ -39,7 +40,7 @@ def claims_of_page(
 
 
 def _part(part: PartResult) -> dict[str, Any]:
-    where = [w for w in (part.budget, part.group) if w and w != NOT_COMPARED]
+    where = [with_method_names(w) for w in (part.budget, part.group) if w and w != NOT_COMPARED]
     return {
         "letter": part.part,
         "statement": part.statement,
