@@ -33,11 +33,12 @@ class Table:
     y: str | None
     group: str | None
     cluster: str | None
+    replicate: str | None = None
 
 
 @dataclass(frozen=True)
 class Question:
-    """A law to fit: rows, columns, and what counts as independent."""
+    """A law to fit: rows, columns, what counts as independent, and what a replicate repeats."""
 
     law: str
     frame: "pd.DataFrame"
@@ -46,6 +47,7 @@ class Question:
     group: tuple[str, ...]
     cluster: str | None
     of_store: bool = False
+    replicate: tuple[str, ...] = ()
 
     def fit(self, level: float, intervals: "Intervals" = "auto") -> "list[Fit]":
         """One fit per group, with what its rows have in common or lack as warnings."""
@@ -65,9 +67,16 @@ class Question:
 
     def with_cautions(self, found: "Fit") -> "Fit":
         """The fit, with what its rows have in common or lack as warnings too."""
-        if not self.of_store:
-            return found
-        return replace(found, warnings=(*found.warnings, *cautions_of(self.rows_of(found))))
+        rows = self.rows_of(found)
+        more = cautions_of(rows) if self.of_store else []
+        if found.determined and self.law == LINE and self.replicate:
+            from mfscale.scaling import noisy_x
+
+            noisy = noisy_x(
+                rows, x=self.x, y=self.y, replicate=self.replicate, cluster=self.cluster
+            )
+            more += [] if noisy is None else [noisy]
+        return replace(found, warnings=(*found.warnings, *more))
 
     def rows_of(self, found: "Fit") -> "pd.DataFrame":
         rows = self.frame
@@ -97,7 +106,9 @@ def of_store(frame: "pd.DataFrame", law: str, target: str, against: str | None =
     settings = settings_of(rows)
     candidates = [*VARIANTS, *settings, *([] if law in AGAINST_LABELS else ["pretraining_kind"])]
     varying = varying_within(rows, lead, candidates)
-    return Question(law, rows, x, y, (*lead, *varying), "root_id", of_store=True)
+    of_what = () if law in AGAINST_LABELS else ("pretraining",)
+    group = (*lead, *varying)
+    return Question(law, rows, x, y, group, "root_id", of_store=True, replicate=of_what)
 
 
 def science_rows(
@@ -194,4 +205,10 @@ def of_table(table: Table, law: str) -> Question:
     if table.x is None or table.y is None:
         raise FitError(f"--table {table.path}: name its columns with --x and --y")
     groups = tuple(table.group.split(",")) if table.group else ()
-    return Question(law, read_table(table.path), table.x, table.y, groups, table.cluster)
+    frame, again = read_table(table.path), tuple((table.replicate or "").split(","))
+    for column in filter(None, again):
+        if column not in frame:
+            raise FitError(f"--replicate {column}: {table.path} has no such column")
+    return Question(
+        law, frame, table.x, table.y, groups, table.cluster, replicate=tuple(filter(None, again))
+    )

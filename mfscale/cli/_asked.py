@@ -40,6 +40,13 @@ ClusterOption = Annotated[
     str | None,
     typer.Option("--cluster", help="Column of the unit of replication, e.g. the checkpoint."),
 ]
+ReplicateOption = Annotated[
+    str | None,
+    typer.Option(
+        "--replicate",
+        help="Column or columns of what is repeated: rows alike in them differ by chance alone.",
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +62,7 @@ class Asked:
     y: YOption = None
     group: GroupOption = None
     cluster: ClusterOption = None
+    replicate: ReplicateOption = None
     level: LevelOption = 0.95
 
     def of_table(self) -> "_analysis.Table | None":
@@ -62,9 +70,10 @@ class Asked:
         if self.table is not None:
             if self.where:
                 raise typer.BadParameter("--where goes with a store, not with --table")
-            return _analysis.Table(self.table, self.x, self.y, self.group, self.cluster)
-        if any((self.y, self.group, self.cluster)):
-            raise typer.BadParameter("--y, --group and --cluster go with --table")
+            columns = (self.x, self.y, self.group, self.cluster, self.replicate)
+            return _analysis.Table(self.table, *columns)
+        if any((self.y, self.group, self.cluster, self.replicate)):
+            raise typer.BadParameter("--y, --group, --cluster and --replicate go with --table")
         return None
 
     def rows(self) -> "pd.DataFrame":

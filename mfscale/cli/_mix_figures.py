@@ -16,21 +16,13 @@ _POINTS = 12  # of a frontier
 
 
 def draw_mixes(
-    store: Path,
-    study: Path | None,
-    target: str,
-    costs: Mapping[str, float],
-    level: float,
-    out: Path,
+    mixing: _mixing.Mixing, costs: Mapping[str, float], level: float, out: Path
 ) -> list[Path]:
     """Draw cost against error and, of two methods, error over labels; return the files."""
-    from mfscale.cli._tuned import law_rows
     from mfscale.report import ReportError, save
     from mfscale.report.label_map import error_over_labels
     from mfscale.report.mixes import cost_against_error
-    from mfscale.results import Store
 
-    mixing = _mixing.mixes_of_store(law_rows(Store(store), study), target)
     fits = mixing.fits(None, level)
     mixed = [_mixed(mixing, found, costs) for found in fits if found.has_interval]
     if not mixed:

@@ -135,6 +135,11 @@ def mixes_of_table(table: Table, target: str) -> Mixing:
             raise FitError(f"--group {column}: {table.path} has no such column")
     parts = tuple(part for _, part in frame.groupby(list(groups))) if groups else (frame,)
     labels = {column.removeprefix(COUNTS): column for column in table.x.split(",")}
+    if target not in labels:
+        raise FitError(
+            f"--x {table.x}: none of these counts labels of the target {target!r}; name another "
+            "--target, or the column that is called after it in --x"
+        )
     return Mixing(parts, labels, target, table.y, groups, table.cluster, dict(PAPER))
 
 
@@ -172,7 +177,7 @@ def prices(mixing: Mixing, given: Mapping[str, float], found: "Fit") -> dict[str
             known = ", ".join(mixing.labels)
             raise FitError(f"--cost {name}: no such method among these rows, which have {known}")
     columns = {axis.column for axis in found.axes.values()}
-    costs = given or mixing.costs
+    costs = {**mixing.costs, **given}
     return {c: costs[m] for m, c in mixing.labels.items() if c in columns and m in costs}
 
 

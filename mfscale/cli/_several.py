@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mfscale.cli import _analysis, _mixing
 from mfscale.cli._asked import Asked
+from mfscale.cli._law_options import How
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,9 @@ def law_for(law: str | None, points: list[float] | list[Point], option: str = "-
     return law
 
 
-def fits_of_several(asked: Asked, law: str | None, names: Sequence[str]) -> "list[Fit]":
+def fits_of_several(
+    asked: Asked, law: str | None, names: Sequence[str], intervals: How = How.auto
+) -> "list[Fit]":
     """The law of each group of a table or a store.
 
     Parameters
@@ -62,7 +65,18 @@ def fits_of_several(asked: Asked, law: str | None, names: Sequence[str]) -> "lis
         None for the best of those of mixes.
     names
         What the points name: ``n_parameters`` among them asks for a law over model size.
+    intervals
+        Such laws have one way to find them.
+
+    Raises
+    ------
+    FitError
+        For rows that do not determine the law, or a way to find intervals.
     """
+    if intervals != How.auto:
+        from mfscale.scaling import FitError
+
+        raise FitError(f"--intervals {intervals.value} is of a law of one predictor; leave it out")
     table = asked.of_table()
     if law in (None, "label-equivalent"):
         return _mixing.asked_for(replace(asked, x=asked.x if table else None)).fits(
@@ -124,6 +138,47 @@ def values_of(
     return values
 
 
+def asked_of(
+    found: "Fit", of: str | None, at: Mapping[str, float], target: str
+) -> tuple[str, Point] | None:
+    """The column asked for, and column → value of all others; None if this law is not of these.
+
+    Parameters
+    ----------
+    found
+        A law of one predictor or of several.
+    of
+        What is asked for, as in `values_of`; by default what `at` lacks.
+    at
+        The others; a method that is not named counts 0 labels where the law allows that.
+    target
+        The method whose labels ``TARGET_size`` counts.
+
+    Raises
+    ------
+    FitError
+        For a predictor without a value, or none that is left to ask for.
+    """
+    from mfscale.scaling import FitError
+
+    known = named_columns(found, target)
+    if (of is not None and of not in known) or any(at[n] for n in at.keys() - known.keys()):
+        return None
+    given = {known[name]: value for name, value in at.items() if name in known}
+    values = {a.column: 0.0 for r, a in found.axes.items() if r in found.form.may_be_zero} | given
+    columns = [axis.column for axis in found.axes.values()]
+    lacking = [c for c in columns if c not in values]
+    wanted = known[of] if of is not None else lacking[0] if lacking else None
+    if wanted is None or wanted in given:
+        raise FitError(f"--at gives {wanted or 'all of ' + found.x}: name with --of what is asked")
+    if missing := [c for c in lacking if c != wanted]:
+        raise FitError(
+            f"--at lacks {', '.join(missing)}: the {found.law} law is of {found.x}; give a number "
+            f"to each but {wanted}" + ("" if of else ", or name another with --of")
+        )
+    return wanted, {column: value for column, value in values.items() if column != wanted}
+
+
 def _fits_of_table(table: _analysis.Table, law: str, level: float) -> "list[Fit]":
     from mfscale.results import read_table
     from mfscale.scaling import LAWS, FitError, fit
@@ -165,6 +220,7 @@ def over_sizes(asked: Asked, law: str) -> "tuple[_analysis.Question, list[Fit]]"
     group += _analysis.varying_within(rows, [*group, SIZE], settings)
     if asked.x is not None and set(asked.x.split(",")) - {SIZE, labels, target}:
         raise FitError(f"--x {asked.x}: a law over model size is of {SIZE} and {labels}")
+    _require_sizes(rows, law, group, labels)
     first, second = LAWS[law].predictors
     fits = fit(
         rows,
@@ -183,6 +239,28 @@ def over_sizes(asked: Asked, law: str) -> "tuple[_analysis.Question, list[Fit]]"
         )
         for found in fits
     ]
+
+
+def _require_sizes(rows: "pd.DataFrame", law: str, group: Sequence[str], labels: str) -> None:
+    """Refuse rows of which no group has enough model sizes and numbers of labels."""
+    from mfscale.scaling import LAWS, FitError
+
+    needed = sum(spec.fixed is None for spec in LAWS[law].coefficients)
+    parts = [part for _, part in rows.groupby(list(group), dropna=False)]
+    sizes = [int(part[SIZE].nunique()) for part in parts]
+    counts = [int(part[labels].nunique()) for part in parts]
+    places = [len(part[[SIZE, labels]].drop_duplicates()) for part in parts]
+    if any(s > 1 and c > 1 and n >= needed for s, c, n in zip(sizes, counts, places, strict=True)):
+        return
+    best = max(range(len(parts)), key=lambda i: (min(sizes[i], counts[i]), places[i]))
+    raise FitError(
+        f"the {law} law needs {needed} or more different pairs of {SIZE} and {labels}, both "
+        f"varied, among runs trained alike; at most there are {places[best]}, with different "
+        f"{SIZE}: {sizes[best]}, {labels}: {counts[best]} (pretraining = "
+        f"{parts[best]['pretraining'].iloc[0]}); run a study with lists of both, such as "
+        "model: {architecture: nequip, size: [tiny, small, medium]} and "
+        f"size: [50, 100, 200] for {labels.removesuffix('_size')}"
+    )
 
 
 def _varying(rows: "pd.DataFrame", columns: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""``fit`` and ``plot``: the laws behind the rows."""
+"""``fit``: the laws behind the rows, and which of them to believe."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,66 +6,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mfscale.cli import _analysis
+from mfscale.cli import _analysis, _choosing, _york
 from mfscale.cli._analysis import Question
-from mfscale.cli._asked import Asked, LevelOption, TargetOption, add_question
+from mfscale.cli._asked import Asked, add_question
 from mfscale.cli._groups import named, print_groups, telling
-from mfscale.cli._options import DEFAULT_STORE, JsonOption, StoreOption, StudyOption
+from mfscale.cli._law_options import AnyLaw, How, IntervalsOption, LawOfOne
+from mfscale.cli._options import JsonOption
 from mfscale.cli._output import console, print_json, stderr
+from mfscale.cli._several import SEVERAL, fits_of_several
 
 if TYPE_CHECKING:
-    from mfscale.scaling import Fit, Intervals
-
-
-class Law(StrEnum):
-    """A law that can be drawn."""
-
-    power = "power"
-    line = "line"
-
-
-class LawOfOne(StrEnum):
-    """A law of one predictor."""
-
-    power = "power"
-    saturating_power = "saturating power"
-    line = "line"
-    shifted_line = "shifted line"
-
-
-class How(StrEnum):
-    """How intervals are found; the straight lines alone have ``wild``."""
-
-    auto = "auto"
-    t = "t"
-    wild = "wild"
-    percentile = "percentile"
-    bca = "bca"
-
-    @property
-    def kind(self) -> "Intervals":
-        """As a fit takes it."""
-        return self.value
-
+    from mfscale.scaling import Fit
 
 LawOption = Annotated[
-    Law | None,
+    AnyLaw | None,
     typer.Option(
-        "--law", help="power: error against labels; line: fine-tuned against pre-trained."
+        "--law",
+        help="power, saturating power: error against labels; line, shifted line: fine-tuned "
+        "against pre-trained; the others against labels of several methods, or model size too.",
     ),
 ]
-LawOfOneOption = Annotated[
-    LawOfOne | None,
-    typer.Option("--law", help="Of error against labels, or of fine-tuned against pre-trained."),
-]
-IntervalsOption = Annotated[
-    How,
-    typer.Option(
-        "--intervals",
-        help="wild: of a power or line law from few clusters, by the wild cluster bootstrap.",
-    ),
-]
-
 
 _SUMMARISED = {
     _analysis.POWER: ("exponent", "exponent_low", "exponent_high", "amplitude", "reference"),
@@ -75,85 +35,72 @@ _SUMMARISED = {
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
+    """Add this command."""
     add_question(app, fit)
-    app.command()(plot)
 
 
 def fit(
     asked: Asked,
-    law: LawOfOneOption = None,
+    law: LawOption = None,
     intervals: IntervalsOption = How.auto,
+    york: Annotated[
+        bool,
+        typer.Option(
+            "--york", help="The line for noise in both errors, known from replicates (York's)."
+        ),
+    ] = False,
+    choose: Annotated[
+        bool,
+        typer.Option(
+            "--choose", help="Compare laws of the same columns: AICc, and larger sizes foretold."
+        ),
+    ] = False,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", help="A file of these fits, for predict and invert --fit."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Fit laws to a store, or to any table, and report them with their uncertainty.
 
     Try: mfscale fit --law line --x parent_dft_t_energy_mae_mev
     """
-    answers = answers_to(asked, law, intervals)
-    if json:
-        print_json([found.to_dict() for _, fits in answers for found in fits])
+    if york or choose:
+        _refuse_beside("--york" if york else "--choose", intervals, save, both=york and choose)
+        if york:
+            _york.print_lines(asked, law.value if law else None, json=json)
+        else:
+            _choosing.print_choices(asked, law.value if law else None, json=json)
         return
-    for question, fits in answers:
-        _print_fits(question, fits)
+    answers = _fits(asked, law, intervals)
+    if save is not None:
+        from mfscale.scaling import save_fits
 
-
-def plot(
-    store: StoreOption = DEFAULT_STORE,
-    study: StudyOption = None,
-    law: LawOption = None,
-    target: TargetOption = "cc",
-    out: Annotated[Path, typer.Option("--out", help="Folder of the figures.")] = Path("figures"),
-    forest: Annotated[
-        bool,
-        typer.Option("--forest", help="Exponents and slopes of all groups with their intervals."),
-    ] = False,
-    hold_out: Annotated[
-        bool,
-        typer.Option(
-            "--hold-out", help="Power laws without the most labels of each group, and those runs."
-        ),
-    ] = False,
-    mixes: Annotated[
-        bool,
-        typer.Option("--mixes", help="Cost against error of mixes, and error over two methods."),
-    ] = False,
-    cost: Annotated[
-        list[str] | None,
-        typer.Option("--cost", metavar="NAME=COST", help="With --mixes: cost of a label."),
-    ] = None,
-    level: LevelOption = 0.95,
-    json: JsonOption = False,
-) -> None:
-    """Draw error against labels, and fine-tuned against pre-trained error, as PNG and PDF.
-
-    With --forest, draw their exponents and slopes group by group instead; with --hold-out, power
-    laws and the runs of most labels, which they were not fitted to; with --mixes, what the labels
-    for an error cost, and the error over the numbers of labels of two methods.
-    """
-    if cost and not mixes:
-        raise typer.BadParameter("--cost goes with --mixes")
-    if hold_out:
-        written = _draw_held_out(store, study, target, level, out)
-    elif mixes:
-        from mfscale.cli import _mix_figures, _mixing
-
-        costs = _mixing.read_pairs("--cost", cost or [])
-        written = _mix_figures.draw_mixes(store, study, target, costs, level, out)
-    else:
-        written = _draw_laws(answers_of(law, store, study, target, level), out, forest=forest)
+        save_fits([found for fits in answers for found in fits], save)
     if json:
-        print_json([str(path) for path in written])
+        print_json([found.to_dict() for fits in answers for found in fits])
         return
-    for path in written:
-        console.print(str(path), soft_wrap=True)
+    for fits in answers:
+        _print_fits(fits)
 
 
-def answers_of(
-    law: Law | None, store: Path, study: Path | None, target: str, level: float
-) -> "list[tuple[Question, list[Fit]]]":
-    """Fit the law of a store that is asked for, or all that it can answer."""
-    return answers_to(Asked(store=store, study=study, target=target, level=level), law)
+def _refuse_beside(option: str, intervals: How, save: Path | None, *, both: bool) -> None:
+    others = {
+        "--choose": both,
+        "--intervals": intervals != How.auto,
+        "--save": save is not None,
+    }
+    for other, given in others.items():
+        if given:
+            raise typer.BadParameter(f"{other} does not go with {option}")
+
+
+def _fits(asked: Asked, law: AnyLaw | None, intervals: How) -> "list[list[Fit]]":
+    """The fits of each law asked for."""
+    if law is None or law.value not in SEVERAL:
+        chosen = None if law is None else LawOfOne(law.value)
+        return [fits for _, fits in answers_to(asked, chosen, intervals)]
+    return [fits_of_several(asked, law.value, (), intervals)]
 
 
 def answers_to(
@@ -161,15 +108,15 @@ def answers_to(
 ) -> "list[tuple[Question, list[Fit]]]":
     """Fit one law of a table, or of a store the one asked for or all that it can answer."""
     if (table := asked.of_table()) is not None:
-        question = _analysis.of_table(table, (law or Law.power).value)
+        question = _analysis.of_table(table, (law or LawOfOne.power).value)
         return [(question, question.fit(asked.level, intervals.kind))]
     from mfscale.scaling import FitError
 
     if law is None and asked.x is not None:
-        law = Law.line
+        law = LawOfOne.line
     frame = asked.rows()
     found, reasons = [], []
-    for each in (law,) if law else Law:
+    for each in (law,) if law else (LawOfOne.power, LawOfOne.line):
         try:
             question = _analysis.of_store(frame, each.value, asked.target, asked.x)
             found.append((question, question.fit(asked.level, intervals.kind)))
@@ -182,16 +129,17 @@ def answers_to(
     return found
 
 
-def _print_fits(question: Question, fits: "list[Fit]") -> None:
+def _print_fits(fits: "list[Fit]") -> None:
     from mfscale.report import column_label
     from mfscale.scaling import summary
 
     groups = [found.group for found in fits]
     columns = telling(groups)
     for found in fits:
+        one = len(found.axes) == 1
         console.print(
             found.report(
-                x_name=column_label(found.x),
+                x_name=column_label(found.x) if one else None,
                 y_name=column_label(found.y),
                 group_name=named(found.group, columns),
             ),
@@ -201,65 +149,11 @@ def _print_fits(question: Question, fits: "list[Fit]") -> None:
         console.print()
     if len(fits) > 1:
         table = summary(fits)
-        own = _SUMMARISED.get(question.law, tuple(fits[0].parameters))
-        kept = (*question.group, *own, "n_rows", "n_clusters", "warnings")
-        title = f"{question.law} laws of {question.y} against {question.x}"
+        grouped = dict.fromkeys(column for group in groups for column in group)
+        own = _SUMMARISED.get(
+            fits[0].law, tuple(dict.fromkeys(name for f in fits for name in f.parameters))
+        )
+        kept = (*grouped, *own, "n_rows", "n_clusters", "warnings")
+        title = f"{fits[0].law} laws of {fits[0].y} against {fits[0].x}"
         print_groups(table[list(kept)], groups, title=title)
         console.print()
-
-
-def _draw_laws(
-    answers: "list[tuple[Question, list[Fit]]]", out: Path, *, forest: bool
-) -> list[Path]:
-    from mfscale.report import (
-        error_against_labels,
-        fine_tuned_against_pretrained,
-        parameters_by_group,
-        save,
-    )
-
-    draw = {_analysis.POWER: error_against_labels, _analysis.LINE: fine_tuned_against_pretrained}
-    names = {
-        _analysis.POWER: "error-against-labels",
-        _analysis.LINE: "fine-tuned-against-pretrained",
-    }
-    written: list[Path] = []
-    for question, fits in answers:
-        if forest:
-            written += save(parameters_by_group(fits), out / f"forest-{names[question.law]}")
-            continue
-        figure = draw[question.law](
-            question.frame,
-            fits,
-            x=question.x,
-            y=question.y,
-            group=list(question.group),
-            panel="architecture" if "architecture" in question.group else None,
-        )
-        written += save(figure, out / names[question.law])
-    return written
-
-
-def _draw_held_out(
-    store: Path, study: Path | None, target: str, level: float, out: Path
-) -> list[Path]:
-    """Draw power laws of all but the most labels of each group, and the runs of these."""
-    from mfscale.cli._held_out import hold_out
-    from mfscale.cli._tuned import law_rows
-    from mfscale.report import error_against_labels, save
-    from mfscale.results import Store
-
-    asked = _analysis.of_store(law_rows(Store(store), study), _analysis.POWER, target)
-    rest, held_out, note = hold_out(asked)
-    figure = error_against_labels(
-        rest.frame,
-        rest.fit(level),
-        x=asked.x,
-        y=asked.y,
-        group=list(asked.group),
-        panel="architecture" if "architecture" in asked.group else None,
-        held_out=held_out,
-    )
-    if note:
-        stderr.print(f"left out: {note}", soft_wrap=True)
-    return list(save(figure, out / "held-out"))

@@ -10,8 +10,7 @@ from mfscale.cli._asked import Asked, add_question
 from mfscale.cli._groups import named, print_groups, telling
 from mfscale.cli._options import JsonOption
 from mfscale.cli._output import console, print_frame, print_json
-from mfscale.cli._warned import gathered, print_warnings
-from mfscale.cli.questions import (
+from mfscale.cli._questions import (
     NOTHING,
     CostOption,
     ErrorOption,
@@ -20,6 +19,7 @@ from mfscale.cli.questions import (
     refuse_if_none,
     states,
 )
+from mfscale.cli._warned import gathered, print_warnings
 
 if TYPE_CHECKING:
     from mfscale.scaling import Mix

@@ -1,17 +1,17 @@
 """``predict``: what error at this size, these labels, this model."""
 
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mfscale.cli._asked import Asked, add_question
 from mfscale.cli._groups import print_groups
+from mfscale.cli._law_options import AnyLawOption, FitOption, How, IntervalsOption
 from mfscale.cli._options import JsonOption
 from mfscale.cli._output import print_json
+from mfscale.cli._saved import require_one_predictor, saved_fits
 from mfscale.cli._several import fits_of_several, law_for, read_points, values_of
 from mfscale.cli._warned import gathered, print_warnings
-from mfscale.cli.laws import How, IntervalsOption
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,28 +20,6 @@ if TYPE_CHECKING:
     from mfscale.scaling import Fit
 
 
-class AnyLaw(StrEnum):
-    """A law of one predictor or of several."""
-
-    power = "power"
-    saturating_power = "saturating power"
-    line = "line"
-    shifted_line = "shifted line"
-    multiplicative = "multiplicative"
-    transfer_gap = "transfer gap"
-    additive = "additive"
-    effective_data = "effective data"
-    label_equivalent = "label-equivalent"
-
-
-AnyLawOption = Annotated[
-    AnyLaw | None,
-    typer.Option(
-        "--law",
-        help="By default power for one number, additive where n_parameters is among several, "
-        "otherwise the law of mixes of least AICc that applies.",
-    ),
-]
 AtOption = Annotated[
     list[str],
     typer.Option(
@@ -62,6 +40,7 @@ def predict(
     asked: Asked,
     law: AnyLawOption = None,
     intervals: IntervalsOption = How.auto,
+    fit: FitOption = None,
     json: JsonOption = False,
 ) -> None:
     """Predict the error at these labels, this pre-trained error or this model size.
@@ -71,16 +50,23 @@ def predict(
     Try: mfscale predict --at 1000; mfscale predict --at cc=200,dft=1000
     """
     points = read_points("--at", at)
-    chosen = law_for(law.value if law else None, points)
+    chosen = law_for(law.value if law else None, points) if fit is None else None
     numbers = [point for point in points if isinstance(point, float)]
     if numbers:
-        question = asked.question(chosen or "power")
-        fits = question.fit(asked.level, intervals.kind)
+        if fit is None:
+            fits = asked.question(chosen or "power").fit(asked.level, intervals.kind)
+        else:
+            fits = saved_fits(fit, asked, law, intervals)
+            require_one_predictor(fits, "--at NAME=NUMBER")
         frame, warned = _at_numbers(fits, numbers)
-        shown = frame.rename(columns={"x": question.x})
+        shown = frame.rename(columns={"x": fits[0].x})
     else:
         places = [point for point in points if isinstance(point, dict)]
-        fits = fits_of_several(asked, chosen, list(places[0]))
+        fits = (
+            saved_fits(fit, asked, law, intervals)
+            if fit is not None
+            else fits_of_several(asked, chosen, list(places[0]), intervals)
+        )
         shown = frame = _at_places(fits, places, asked.target)
         warned = _warned(fits, places, asked.target)
     if json:

@@ -9,13 +9,13 @@ from mfscale.cli import _mixing
 from mfscale.cli._asked import Asked, add_question
 from mfscale.cli._candidates import Candidates, Cost, Unit, candidates_of, labels_cost
 from mfscale.cli._groups import named
+from mfscale.cli._law_options import AnyLawOption
 from mfscale.cli._narrowed import Narrowing, Wanted, narrowing
 from mfscale.cli._options import JsonOption
 from mfscale.cli._output import console, duration, print_frame, print_json
+from mfscale.cli._questions import CostOption
 from mfscale.cli._warned import gathered, print_warnings
 from mfscale.cli.mixes import BeyondOption
-from mfscale.cli.predictions import AnyLawOption
-from mfscale.cli.questions import CostOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,11 +7,11 @@ import typer
 from mfscale.cli import _analysis, _mixing
 from mfscale.cli._asked import Asked, add_question
 from mfscale.cli._groups import print_groups
+from mfscale.cli._law_options import LawOfOne, LawOfOneOption
 from mfscale.cli._options import JsonOption
 from mfscale.cli._output import console, print_json
+from mfscale.cli._questions import NOTHING, CostOption
 from mfscale.cli._warned import gathered, print_warnings
-from mfscale.cli.laws import LawOfOne
-from mfscale.cli.questions import NOTHING, CostOption, LawOption
 
 if TYPE_CHECKING:
     from mfscale.cli._analysis import Question
@@ -25,7 +25,7 @@ def add_to(app: typer.Typer) -> None:
 
 def worth(
     asked: Asked,
-    law: LawOption = LawOfOne.power,
+    law: LawOfOneOption = LawOfOne.power,
     labels: Annotated[
         list[float] | None,
         typer.Option("--labels", help="Target labels to ask at; by default those of the data."),
@@ -112,7 +112,7 @@ def _closest(candidates: "list[Fit]", found: "Fit") -> "Fit":
 
 def _price(pretraining: str, given: dict[str, float], target: str) -> float:
     """What the labels of ``xtb:b:1000 > dft:b:100+forces`` cost, in target labels; 0 if unknown."""
-    costs = given or _mixing.PAPER
+    costs = {**_mixing.PAPER, **given}
     sets = [part.split(":") for step in pretraining.split(" > ") for part in step.split(" & ")]
     if any(len(s) != 3 or s[0] not in costs for s in sets) or target not in costs:
         return 0.0

@@ -30,14 +30,16 @@ from mfscale.scaling.designs import Suggestion, suggest
 from mfscale.scaling.errors import FitError
 from mfscale.scaling.fitting import fit, summary
 from mfscale.scaling.laws import LAWS, Coefficient, Law, label_equivalent, own_law
-from mfscale.scaling.noisy_pairs import YorkLine, york, york_lines
+from mfscale.scaling.noisy_pairs import YorkLine, noisy_x, york, york_lines
 from mfscale.scaling.numerals import format_interval, format_number, format_percent
 from mfscale.scaling.options import Intervals
 from mfscale.scaling.parameters import Parameter
 from mfscale.scaling.questions import MIX_LAWS, Inverse, Mix, Worth, fit_mix, invert, mix, worth
 from mfscale.scaling.result import Axis, Fit
 from mfscale.scaling.rows import Exclusion, Scalar
+from mfscale.scaling.saved import load_fits, save_fits
 from mfscale.scaling.solution import Search, Solution
+from mfscale.scaling.strata import compare_within
 
 __all__ = [
     "LAWS",
@@ -63,6 +65,7 @@ __all__ = [
     "YorkLine",
     "choose",
     "compare",
+    "compare_within",
     "fit",
     "fit_mix",
     "format_interval",
@@ -70,8 +73,11 @@ __all__ = [
     "format_percent",
     "invert",
     "label_equivalent",
+    "load_fits",
     "mix",
+    "noisy_x",
     "own_law",
+    "save_fits",
     "suggest",
     "summary",
     "worth",

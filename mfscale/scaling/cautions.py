@@ -21,6 +21,7 @@ INFLUENCE_P = 0.01
 COLLINEAR = 10.0  # variance inflation: a tenth of a predictor's variation is its own
 ILL_CONDITIONED = 1e4  # some combination of coefficients is known 10⁴ times worse than another
 LOST_DRAWS = 0.05
+NO_SCATTER = 1e-9  # of ln y: below what any measured error has, above what rounding leaves
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,11 @@ class FitWarning:
         ``few-points``, ``few-clusters``, ``one-cluster`` (without one cluster there would be no
         estimate), ``influential-cluster`` (one carries most of the uncertainty), ``collinear``
         (predictors that vary together), ``negative-transfer`` (rows where pre-training hurt, which
-        the law of effective data cannot hold). Of the law: ``no-trend`` (the slope's interval
-        includes 0), ``lack-of-fit`` (replicates show that its form is wrong), ``unidentified`` (a
-        coefficient that the data do not determine), ``at-bound``. Of the search:
-        ``not-converged``, ``disagreeing-starts``, ``lost-draws``. Of a prediction:
+        the law of effective data cannot hold), ``noisy-x`` (much of what varies in x is noise),
+        ``no-scatter`` (rows that lie on the law exactly). Of the law: ``no-trend`` (the slope's
+        interval includes 0), ``lack-of-fit`` (replicates show that its form is wrong),
+        ``unidentified`` (a coefficient that the data do not determine), ``at-bound``. Of the
+        search: ``not-converged``, ``disagreeing-starts``, ``lost-draws``. Of a prediction:
         ``extrapolation``. Whoever knows more of the rows than x and y may add a code of their own
         to ``Fit.warnings``.
     message
@@ -139,6 +141,17 @@ def search_cautions(solution: Solution, lost: float) -> list[FitWarning]:
             )
         )
     return found
+
+
+def scatter_caution(relative_sigma: float) -> FitWarning | None:
+    """The warning that rows lie on the law exactly; `relative_sigma` is that of ln y, or alike."""
+    if not relative_sigma < NO_SCATTER:
+        return None
+    return FitWarning(
+        "no-scatter",
+        "the rows lie on the law exactly, so that intervals have no width: results of training "
+        "scatter; are these numbers computed from a law, or a mean of one run each?",
+    )
 
 
 def floor_caution(

@@ -8,7 +8,7 @@ laws are fitted to each group, and compared coefficient by coefficient at common
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -21,6 +21,7 @@ from mfscale.scaling.laws import Law
 from mfscale.scaling.lines import lines_of
 from mfscale.scaling.numerals import format_interval, format_number, format_percent
 from mfscale.scaling.result import Fit
+from mfscale.scaling.rows import Scalar
 from mfscale.scaling.vectors import Vector
 from mfscale.scaling.wald import Estimates, all_equal, difference, holm
 
@@ -47,6 +48,8 @@ class Comparison:
         ``p``, ``p_holm`` (adjusted for all pairs of that quantity), ``scale``.
     level
         Of the intervals, which are for each pair alone.
+    within
+        Column → the value that all groups share, of `compare_within`.
     """
 
     law: str
@@ -56,18 +59,27 @@ class Comparison:
     tests: pd.DataFrame
     pairs: pd.DataFrame
     level: float
+    within: dict[str, Scalar] = field(default_factory=dict)
+
+    @property
+    def groups(self) -> dict[str, dict[str, Scalar]]:
+        """Name of each group in `pairs` → the values that its rows share."""
+        return {_name(found): found.group for found in self.fits}
+
+    @property
+    def verdicts(self) -> list[str]:
+        """A line for each of the tests."""
+        return [
+            f"common {t['quantity']}?  {_verdict(t['p'], self.level)} "
+            f"(F({t['numerator']}, {t['denominator']}) = {format_number(t['F'])}, "
+            f"p = {format_number(t['p'], 2)})"
+            for t in self.tests.to_dict("records")
+        ]
 
     def __str__(self) -> str:
         names = ", ".join(_name(found) for found in self.fits)
         blocks = [[f"{self.law} laws of {self.y} against {self.x}: {names}"]]
-        blocks.append(
-            [
-                f"  common {t['quantity']}?  {_verdict(t['p'], self.level)} "
-                f"(F({t['numerator']}, {t['denominator']}) = {format_number(t['F'])}, "
-                f"p = {format_number(t['p'], 2)})"
-                for t in self.tests.to_dict("records")
-            ]
-        )
+        blocks.append([f"  {line}" for line in self.verdicts])
         blocks.append(
             [
                 f"Pairs, {format_percent(self.level)} interval of each, p adjusted by Holm",

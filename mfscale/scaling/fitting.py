@@ -259,6 +259,9 @@ def _warnings(
         tuple(name for name in solution.search.at_bound if name not in floors)
     )
     found += cautions.search_cautions(solution, lost)
+    unit = 1.0 if options.residuals == "log" else float(np.mean(rows.y))
+    exact = cautions.scatter_caution(solution.sigma / unit)
+    found += [] if exact is None else [exact]
     if options.intervals == "wild":
         found += cautions.unbounded(parameters)
     found += cautions.collinearity(rows.predictors, columns.predictors)

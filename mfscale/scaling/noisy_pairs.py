@@ -24,6 +24,7 @@ from mfscale.scaling.vectors import Vector
 _STEPS, _TOLERANCE = 500, 1e-14
 _EXCESS_P = 0.05
 _UNRELIABLE = 0.5
+_NOISY_X = 0.9  # least squares then finds nine tenths of the slope, or less
 _FEW_REPLICATES = 10  # degrees of freedom: with fewer, the noise is known to no better than 22%
 
 
@@ -221,6 +222,51 @@ def york_lines(
         _of_settings(dict(zip(group, key, strict=True)), found, columns, level)
         for key, found in settings.items()
     ]
+
+
+def noisy_x(
+    frame: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    replicate: Sequence[str] | str,
+    cluster: str | None = None,
+) -> FitWarning | None:
+    """Whether so much of x is noise that the least-squares slope of these rows is not the relation.
+
+    Parameters
+    ----------
+    frame, x, y, replicate, cluster
+        Of one group, as in `york_lines`.
+
+    Returns
+    -------
+    FitWarning or None
+        ``noisy-x``, with the reliability of ln x (the share of its variance over checkpoints that
+        is not within settings), if that is below 0.9; None too where there are no replicates.
+    """
+    replicate = (replicate,) if isinstance(replicate, str) else tuple(replicate)
+    settings = rows_by_group(frame, Columns({"x": x}, y, replicate, cluster))
+    logs = [_checkpoints(rows)[:, 0] for rows in settings if len(rows.y)]
+    every = np.concatenate(logs) if logs else np.empty(0)
+    freedom = len(every) - len(logs)
+    if freedom < 2 or not np.ptp(every) > 0:
+        return None
+    noise = sum(float(np.sum((each - each.mean()) ** 2)) for each in logs) / freedom
+    reliability = max(1 - noise / float(np.var(every, ddof=1)), 0.0)
+    if reliability >= _NOISY_X:
+        return None
+    remedy = (
+        "York's line finds it (york_lines, fit --law line --york)"
+        if len(logs) >= 3
+        else "with three settings York's line would find it"
+    )
+    return FitWarning(
+        "noisy-x",
+        f"the reliability of {x} is {format_number(reliability, 2)}: the rest of its variance is "
+        f"between replicates ({freedom} beyond the first of {len(logs)} settings); this slope "
+        f"foretells y from an observed x, and is not that of the relation behind: {remedy}",
+    )
 
 
 def _of_settings(

@@ -105,4 +105,6 @@ def _deviance_unit(problem: Problem, optimum: Optimum, place: int, robust: float
         robust = (inverse @ (scores.T @ scores) @ inverse)[place, place] * correction
     inside = float(np.mean(np.abs(residuals) <= problem.delta))
     classical = variance / inside**2 * inverse[place, place]
+    if not classical > 0:  # no residual at all, or rows that do not depend on the coefficient
+        return 0.0
     return variance / inside * float(robust / classical)

@@ -189,7 +189,8 @@ def _cosine(state: _State, free: Flags) -> Vector:
 def _step(state: _State, free: Flags, damping: Vector) -> Vector:
     """(Jᵀ W J + damping · its diagonal)⁻¹ gradient, downhill, in the free coefficients."""
     p = free.shape[1]
-    normal = state.normal * free[:, :, None] * free[:, None, :]
+    normal = np.nan_to_num(state.normal, posinf=0.0, neginf=0.0)  # a start may overflow
+    normal = normal * free[:, :, None] * free[:, None, :]
     diagonal = np.diagonal(normal, axis1=1, axis2=2)
     scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
     normal = normal / scale[:, :, None] / scale[:, None, :]

@@ -94,9 +94,9 @@ def rows_by_group(frame: pd.DataFrame, columns: Columns) -> list[Rows]:
         raise FitError(f"{names} the same column, {again!r}; a law relates different columns")
     numbers = {role: _numbers(frame[column]) for role, column in columns.predictors.items()}
     y_values = _numbers(frame[y])
-    clusters = [_scalar(v) for v in frame[cluster]] if cluster else [*map(str, range(len(frame)))]
+    clusters = [scalar_of(v) for v in frame[cluster]] if cluster else [*map(str, range(len(frame)))]
     labels = [str(label) for label in frame.index]
-    keys = zip(*([_scalar(v) for v in frame[column]] for column in group), strict=True)
+    keys = zip(*([scalar_of(v) for v in frame[column]] for column in group), strict=True)
     positions: dict[tuple[Scalar, ...], list[int]] = {}
     for position, key in enumerate(keys if group else [()] * len(frame)):
         positions.setdefault(key, []).append(position)
@@ -206,7 +206,7 @@ def _missing(column: str, name: Scalar) -> str | None:
     return f"{column} is missing" if name is None else None
 
 
-def _scalar(value: object) -> Scalar:
+def scalar_of(value: object) -> Scalar:
     """A plain Python value that JSON can hold; None for anything missing."""
     plain = value.item() if isinstance(value, np.generic) else value
     if plain is None or plain is pd.NaT or plain is pd.NA or plain != plain:  # noqa: PLR0124 - NaN

@@ -161,7 +161,10 @@ def test_bad_questions_get_one_message(
         (("fit", "--law", "power", "--x", "n_parameters"), ("cc_size", "--law line")),
         (("mix", "--error", 9, "--x", "cc,dft"), ("--x cc,dft", "leave it out")),
         (("predict", "--at", "f=1,N=2", "--law", "effective data"), ("mfscale worth",)),
-        (("predict", "--at", "cc=9,n_parameters=2"), ("only one value of n_parameters",)),
+        (
+            ("predict", "--at", "cc=9,n_parameters=2"),
+            ("5 or more", "n_parameters: 1", "size: [tiny"),
+        ),
         (("predict", "--at", "cc=16,xtb=16"), ("xtb", "no law is of these")),
         (("fit", "--where", "cc_size>=1000"), ("--where cc_size>=1000", "no row")),
     ],
