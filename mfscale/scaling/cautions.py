@@ -21,6 +21,7 @@ INFLUENCE_P = 0.01
 COLLINEAR = 10.0  # variance inflation: a tenth of a predictor's variation is its own
 ILL_CONDITIONED = 1e4  # some combination of coefficients is known 10⁴ times worse than another
 LOST_DRAWS = 0.05
+MOST_LOST_DRAWS = 0.5  # beyond this no interval is read from the rest
 NO_SCATTER = 1e-9  # of ln y: below what any measured error has, above what rounding leaves
 
 
@@ -136,8 +137,13 @@ def search_cautions(solution: Solution, lost: float) -> list[FitWarning]:
         found.append(
             FitWarning(
                 "lost-draws",
-                f"{lost:.0%} of the bootstrap draws did not determine the law, and are left out of "
-                "the intervals, which are too narrow",
+                f"{lost:.1%} of the bootstrap draws did not determine the "
+                "law, "
+                + (
+                    "and the rest would be no fair sample: no interval is given"
+                    if lost > MOST_LOST_DRAWS
+                    else "and are left out of the intervals, which are too narrow"
+                ),
             )
         )
     return found

@@ -203,8 +203,11 @@ def _fit(rows: Rows, law: Law, columns: Columns, options: Options, at: Mapping[s
     wanted = (0 if exact else DRAWS) if options.draws is None else options.draws
     known = solution.method != "undetermined"
     theta = bootstrap(problem, solution.theta, wanted if known else 0, options.seed)
+    lost = float(np.isnan(theta).any(axis=1).mean()) if len(theta) else 0.0
     drawn = problem.complete(theta)
     method = _interval_method(options, solution, len(drawn))
+    if lost > cautions.MOST_LOST_DRAWS and method in {"percentile", "bca"}:
+        method = "none"
     moments = line_moments(problem) if method == "wild" else None
     full = problem.complete(solution.theta[None])[0]
     sampling = Sampling(
@@ -216,7 +219,6 @@ def _fit(rows: Rows, law: Law, columns: Columns, options: Options, at: Mapping[s
         moments,
     )
     parameters = report_parameters(law, scale, solution, full, sampling, profiles)
-    lost = float(np.isnan(theta).any(axis=1).mean()) if len(theta) else 0.0
     return Fit(
         **common,
         parameters=parameters,

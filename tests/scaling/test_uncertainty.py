@@ -236,3 +236,16 @@ def test_a_draw_is_lost_where_it_says_less_than_all_rows() -> None:
     table["mae"] = 60 * cc**-0.5 * np.exp(0.05 * np.sin(np.arange(12.0) ** 2))  # worth nothing
     mixed = fit_mix(table, {"cc": "cc", "dft": "dft"}, target="cc", y="mae")
     assert np.isfinite(mixed.draws).all(axis=1).mean() > 0.9
+
+
+def test_no_interval_is_read_from_the_few_draws_that_are_left() -> None:
+    """Two of three sizes have one run each: most draws lack one of them."""
+    sizes = np.array([10.0, 30, *[100] * 8])
+    noise = np.exp(0.05 * np.sin(np.arange(10.0) ** 2))
+    table = pd.DataFrame({"labels": sizes, "root": np.arange(10)})
+    found = _fit(table.assign(mae=(8 + 300 * sizes**-1.0) * noise))
+    assert np.isnan(found.draws).any(axis=1).mean() > 0.5
+    assert not found.has_interval
+    (lost,) = (w for w in found.warnings if w.code == "lost-draws")
+    assert "no interval is given" in lost.message
+    assert np.isfinite(found.predict(30.0)["median"]).all()
