@@ -12,6 +12,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     import pandas as pd
 
+_MANY = 1000  # rows, beyond which a table is printed without rich
 # Without markup: names, paths and messages may hold brackets.
 console = Console(highlight=False, emoji=False, markup=False)
 stderr = Console(stderr=True, highlight=False, emoji=False, markup=False)
@@ -20,6 +21,16 @@ stderr = Console(stderr=True, highlight=False, emoji=False, markup=False)
 def print_json(value: object) -> None:
     """Print plain data as JSON that any parser takes: NaN becomes null, times ISO text."""
     print(json.dumps(_plain(value), indent=2, ensure_ascii=False))  # noqa: T201 - not rich: no wrapping
+
+
+def print_records(frame: "pd.DataFrame") -> None:
+    """Print rows as a JSON list of objects, as `print_json` does, a few at a time."""
+    for first in range(0, max(len(frame), 1), _MANY):
+        records = _plain(frame.iloc[first : first + _MANY].to_dict(orient="records"))
+        text = json.dumps(records, indent=2, ensure_ascii=False)
+        text = text.removeprefix("[") if first else text
+        last = first + _MANY >= len(frame)
+        print(text if last else text.removesuffix("\n]") + ",", end="\n" if last else "")  # noqa: T201
 
 
 def print_frame(frame: "pd.DataFrame", *, title: str | None = None) -> None:
@@ -32,16 +43,35 @@ def print_table(
 ) -> None:
     """Print rows; numbers to four digits, right-aligned; nothing where a value is missing."""
     rows = [list(row) for row in rows]
+    if title:
+        console.print(Text(title, "bold"), soft_wrap=True)
+    if len(rows) > _MANY:
+        _print_plainly([str(column) for column in columns], rows)
+        return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
-        numeric = all(isinstance(row[index], (int, float)) or _missing(row[index]) for row in rows)
+        numeric = _numeric(row[index] for row in rows)
         table.add_column(Text(str(column)), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(show(value)) for value in row))
-    if title:
-        console.print(Text(title, "bold"), soft_wrap=True)
     wide = Console(highlight=False, emoji=False, width=None if console.is_terminal else 400)
     wide.print(table)
+
+
+def _print_plainly(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """As `print_table` does in a pipe: rich takes a second for a thousand rows."""
+    aligned = []
+    for index, column in enumerate(columns):
+        cells = [column, *(show(row[index]) for row in rows)]
+        width = max(map(len, cells))
+        right = _numeric(row[index] for row in rows)
+        aligned.append([cell.rjust(width) if right else cell.ljust(width) for cell in cells])
+    for line in zip(*aligned, strict=True):
+        print("  ".join(line).rstrip())  # noqa: T201 - not rich: see above
+
+
+def _numeric(values: Iterable[object]) -> bool:
+    return all(isinstance(value, (int, float)) or _missing(value) for value in values)
 
 
 def show(value: object) -> str:

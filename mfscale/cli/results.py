@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mfscale.cli._options import DEFAULT_STORE, JsonOption, StoreOption, StudyOption
-from mfscale.cli._output import console, print_frame, print_json
+from mfscale.cli._output import console, print_frame, print_json, print_records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +89,7 @@ def show_results(
     elif columns is None and not json:
         frame = frame[[c for c in (*USUAL, *_test_errors(frame)) if c in frame]]
     if json:
-        print_json(frame.to_dict(orient="records"))
+        print_records(frame)
     elif len(frame.columns) > WIDE:
         typer.echo(frame.to_csv(sep="\t", index=False), nl=False)  # rich would expand tabs
     else:
@@ -109,7 +109,7 @@ def sql(
 
     answer = Store(store).sql(query).to_pandas()
     if json:
-        print_json(answer.to_dict(orient="records"))
+        print_records(answer)
     else:
         print_frame(answer)
 
