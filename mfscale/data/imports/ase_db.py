@@ -12,6 +12,18 @@ from mfscale.data.imports.method_keys import MethodKeys
 from mfscale.data.imports.record import MOST_ATOMS, Bad, Item, Label, Record, label_or_reason
 
 _OF_CALCULATOR = ("energy", "forces")
+_DAMAGED = (
+    sqlite3.Error,
+    OSError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RecursionError,
+)
+"""What ASE may raise for a row whose bytes are not what it wrote."""
 
 
 def read_ase_db(
@@ -44,7 +56,7 @@ def _rows(path: Path, methods: Sequence[MethodKeys]) -> Iterator[tuple[int, Item
         rows = connect(path, type="db", use_lock_file=False).select()
         for number, row in enumerate(rows):
             yield number + 1, _item(number, row, methods)
-    except (sqlite3.Error, OSError, ValueError, KeyError, TypeError) as error:
+    except _DAMAGED as error:
         raise DatasetError(f"{path}: damaged; reading a row failed ({error})") from None
 
 

@@ -32,16 +32,15 @@ def read_extxyz(
 
 
 def _frames(path: Path, methods: Sequence[MethodKeys]) -> Iterator[tuple[int, Item]]:
-    number = 0
-    line = 0
-    done = 0
+    number = line = done = begins = 0
     with path.open("rb") as file:
         for first in file:
             done += len(first)
             line += 1
             if not first.strip():
                 continue
-            n = _n_atoms(path, line, first)
+            n = _n_atoms(path, line, first, begins)
+            begins = line
             rows = list(islice(file, n + 1))
             done += sum(map(len, rows))
             line += len(rows)
@@ -52,13 +51,14 @@ def _frames(path: Path, methods: Sequence[MethodKeys]) -> Iterator[tuple[int, It
             number += 1
 
 
-def _n_atoms(path: Path, line: int, text: bytes) -> int:
+def _n_atoms(path: Path, line: int, text: bytes, begins: int) -> int:
     try:
         n = int(text)
     except ValueError:
+        before = f"; the one before begins at line {begins}" if begins else ""
         raise DatasetError(
-            f"{path}, line {line}: {text[:40]!r} is not a number of atoms, so that a structure "
-            f"begins here; is it extended XYZ, with as many lines of atoms as it says?"
+            f"{path}, line {line}: {text[:40]!r} is not the number of atoms that a structure of "
+            f"extended XYZ begins with{before}; nothing was imported"
         ) from None
     if not 0 <= n <= MOST_ATOMS:
         raise DatasetError(
