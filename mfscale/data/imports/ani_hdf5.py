@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mfscale.data.errors import DatasetError
 from mfscale.data.imports.method_keys import MethodKeys
-from mfscale.data.imports.record import MOST_ATOMS, Item, Label, Record
+from mfscale.data.imports.record import MOST_ATOMS, Item, Label, Record, cause
 
 if TYPE_CHECKING:
     import h5py
@@ -37,6 +37,8 @@ ANI1X_METHODS = (
 
 _COORDINATES, _NUMBERS = "coordinates", "atomic_numbers"
 _AT_ONCE = 4096
+_DAMAGED = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError)
+"""What h5py may raise for bytes that it did not write."""
 
 
 def read_ani_hdf5(
@@ -55,8 +57,12 @@ def read_ani_hdf5(
     try:
         with h5py.File(path, "r") as file:
             total = sum(len(group[_COORDINATES]) for group in _groups(path, file, methods))
-    except (OSError, RuntimeError, KeyError) as error:
-        raise DatasetError(f"{path}: no readable HDF5 file, or a damaged one ({error})") from None
+    except DatasetError:
+        raise
+    except _DAMAGED as error:
+        raise DatasetError(
+            f"{path}: no readable HDF5 file, or a damaged one ({cause(error)})"
+        ) from None
     if not total:
         raise DatasetError(f"{path}: no group holds {_COORDINATES} and {_NUMBERS}, as ANI-1x has")
     return total, _structures(path, methods)
@@ -72,8 +78,10 @@ def _structures(path: Path, methods: Sequence[MethodKeys]) -> Iterator[tuple[int
                 for record in _of_group(group, methods, number):
                     number += 1
                     yield number, record
-    except (OSError, RuntimeError, KeyError) as error:
-        raise DatasetError(f"{path}: damaged after structure {number} ({error})") from None
+    except DatasetError:
+        raise
+    except _DAMAGED as error:
+        raise DatasetError(f"{path}: damaged after structure {number} ({cause(error)})") from None
 
 
 def _of_group(group: "h5py.Group", methods: Sequence[MethodKeys], number: int) -> Iterator[Record]:

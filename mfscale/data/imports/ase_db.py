@@ -9,7 +9,15 @@ import numpy as np
 
 from mfscale.data.errors import DatasetError
 from mfscale.data.imports.method_keys import MethodKeys
-from mfscale.data.imports.record import MOST_ATOMS, Bad, Item, Label, Record, label_or_reason
+from mfscale.data.imports.record import (
+    MOST_ATOMS,
+    Bad,
+    Item,
+    Label,
+    Record,
+    cause,
+    label_or_reason,
+)
 
 _OF_CALCULATOR = ("energy", "forces")
 _DAMAGED = (
@@ -44,8 +52,8 @@ def read_ase_db(
         with sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True) as database:
             (total,) = database.execute("SELECT COUNT(*) FROM systems").fetchone()
         database.close()
-    except sqlite3.Error as error:
-        raise DatasetError(f"{path}: no readable ASE database ({error})") from None
+    except (sqlite3.Error, ValueError) as error:
+        raise DatasetError(f"{path}: no readable ASE database ({cause(error)})") from None
     return total, _rows(path, methods)
 
 
@@ -57,7 +65,7 @@ def _rows(path: Path, methods: Sequence[MethodKeys]) -> Iterator[tuple[int, Item
         for number, row in enumerate(rows):
             yield number + 1, _item(number, row, methods)
     except _DAMAGED as error:
-        raise DatasetError(f"{path}: damaged; reading a row failed ({error})") from None
+        raise DatasetError(f"{path}: damaged; reading a row failed ({cause(error)})") from None
 
 
 def _item(number: int, row: Any, methods: Sequence[MethodKeys]) -> Item:  # noqa: ANN401 - ASE's

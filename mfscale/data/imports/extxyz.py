@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 
 from mfscale.data.errors import DatasetError
 from mfscale.data.imports.method_keys import MethodKeys
-from mfscale.data.imports.record import MOST_ATOMS, Bad, Item, Label, Record, label_or_reason
+from mfscale.data.imports.record import (
+    MOST_ATOMS,
+    Bad,
+    Item,
+    Label,
+    Record,
+    cause,
+    label_or_reason,
+)
 
 _DEFAULT_PROPERTIES = "species:S:1:pos:R:3"
 
@@ -104,7 +112,7 @@ def _header(row: bytes) -> dict[str, Any]:
     try:
         found: dict[str, Any] = key_val_str_to_dict(row.decode("utf-8"))
     except (ValueError, TypeError, IndexError, RecursionError, json.JSONDecodeError) as error:
-        raise _FrameError(f"its second line cannot be read ({str(error)[:80]})") from None
+        raise _FrameError(f"its second line cannot be read ({cause(error)})") from None
     return found
 
 

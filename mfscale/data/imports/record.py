@@ -15,6 +15,12 @@ MOST_ATOMS = 100_000
 
 HEAVIEST = 118
 
+FARTHEST_A, LARGEST_EV = 1e6, 1e12
+"""Beyond these a coordinate, an energy (eV) or a force (eV/Å) is damage."""
+
+CLOSEST_A = 0.2
+"""Atoms closer than this are one atom written twice, or lengths in another unit."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Label:
@@ -61,12 +67,14 @@ class Bad:
     reason: str
 
 
+_FEW = 200  # atoms, up to which all distances are looked at rather than searched
+
 Item = Record | Bad
 Reader = Callable[[Path, Sequence[MethodKeys]], tuple[int, Iterator[tuple[int, Item]]]]
 """File, methods → total (bytes, rows or structures), and how far one is with each item."""
 
 
-def problem_of(record: Record) -> str | None:
+def problem_of(record: Record) -> str | None:  # noqa: PLR0911 - a list of checks
     """Why a structure cannot be taken, in words that structures with the same fault share."""
     n = len(record.numbers)
     if not n:
@@ -75,10 +83,12 @@ def problem_of(record: Record) -> str | None:
         return "positions do not match the atoms"
     if record.numbers.min() < 1 or record.numbers.max() > HEAVIEST:
         return "unknown element"
-    if not np.isfinite(record.positions).all():
-        return "positions are not finite"
+    if not (np.abs(record.positions) < FARTHEST_A).all():
+        return "positions are not finite, or beyond 1e6 Å"
     if record.periodic:
         return "is periodic"
+    if _closest(record.positions) < CLOSEST_A:
+        return f"two atoms are closer than {CLOSEST_A} Å"
     faults = (_fault_of(label, n) for label in record.labels.values())
     return next(
         (f"{m} {said}" for m, said in zip(record.labels, faults, strict=True) if said), None
@@ -86,13 +96,24 @@ def problem_of(record: Record) -> str | None:
 
 
 def _fault_of(label: Label, n: int) -> str | None:
-    if not np.isfinite(label.energy):
+    if not abs(label.energy) < LARGEST_EV:  # NaN is not less either
         return "energy is not finite"
     if label.forces is None:
         return None
     if label.forces.shape != (n, 3):
         return "forces do not match the atoms"
-    return None if np.isfinite(label.forces).all() else "forces are not finite"
+    return None if (np.abs(label.forces) < LARGEST_EV).all() else "forces are not finite"
+
+
+def _closest(positions: NDArray[np.float64]) -> float:
+    """The shortest distance of two atoms, Å."""
+    from scipy.spatial import cKDTree  # noqa: PLC0415 - an import alone needs it
+    from scipy.spatial.distance import pdist  # noqa: PLC0415 - likewise
+
+    if len(positions) <= _FEW:
+        return float(pdist(positions).min(initial=np.inf))
+    nearest = np.asarray(cKDTree(positions).query(positions, k=2)[0])
+    return float(nearest[:, 1].min())
 
 
 def label_or_reason(keys: MethodKeys, energy: Any, forces: Any) -> Label | str | None:  # noqa: ANN401
@@ -131,3 +152,8 @@ def as_numbers(value: Any) -> NDArray[np.float64] | None:  # noqa: ANN401 - what
     except (ValueError, TypeError, OverflowError):
         return None
     return array.astype(np.float64) if array.dtype.kind in "iuf" else None
+
+
+def cause(error: Exception) -> str:
+    """What an error of a library says, on one line, at most 120 characters."""
+    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -1,11 +1,13 @@
 """A bad source ends in one message with counts and places, and nothing is imported."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.db import connect
 
 from mfscale.data import DatasetError
 from mfscale.data.imports import parse_method, parse_subsets
@@ -26,6 +28,10 @@ def position(atoms: Atoms) -> None:
     atoms.positions[0, 0] = np.inf
 
 
+def coincidence(atoms: Atoms) -> None:
+    atoms.positions[1] = atoms.positions[0] + 0.1
+
+
 def element(atoms: Atoms) -> None:
     atoms.numbers[0] = 0
 
@@ -42,6 +48,8 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "nan forces": (forces(lambda f: f * [1, np.nan, 1]), "cheap forces are not finite"),
     "short forces": (forces(lambda f: f[:, :2]), "cheap forces do not match the atoms"),
     "infinite position": (position, "positions are not finite"),
+    "coincidence": (coincidence, "two atoms are closer than 0.2 Å"),
+    "enormous forces": (forces(lambda f: f * 1e200), "cheap forces are not finite"),
     "unknown element": (element, "unknown element"),
     "periodic": (cell, "is periodic"),
 }
@@ -223,3 +231,45 @@ def test_a_malformed_mapping_is_refused(text: str) -> None:
 def test_a_malformed_subset_is_refused(text: str) -> None:
     with pytest.raises(DatasetError, match="--subset"):
         parse_subsets([text])
+
+
+@pytest.mark.parametrize("ending", [".xyz", ".db", ".h5"])
+def test_whatever_bytes_are_damaged_all_or_nothing_is_imported(
+    ending: str,
+    tmp_path: Path,
+    imported: Import,
+    written: Callable[..., Path],
+    ani1x: tuple[Path, list[Atoms]],
+    nothing_left: Callable[[], bool],
+) -> None:
+    source = ani1x[0] if ending == ".h5" else written(molecules())
+    if ending == ".db":
+        source = tmp_path / "mine.db"
+        with connect(source) as database:
+            for atoms in molecules():
+                pairs = {key: value for key, value in atoms.info.items() if "energy" in key}
+                data = {"cheap_forces": atoms.arrays["cheap_forces"]}
+                database.write(
+                    Atoms(atoms.numbers, atoms.positions), key_value_pairs=pairs, data=data
+                )
+    whole = np.frombuffer(source.read_bytes(), dtype=np.uint8)
+    rng = np.random.default_rng(11)
+    refused = []
+    for _ in range(25):
+        damaged = whole[: rng.integers(len(whole))] if rng.random() < 0.2 else whole.copy()
+        places = rng.integers(0, len(damaged), size=4)
+        damaged = damaged.copy()
+        damaged[places] = rng.integers(0, 256, size=4)
+        source.write_bytes(damaged.tobytes())
+        try:
+            dataset, _ = imported(source, methods=() if ending == ".h5" else METHODS)
+        except DatasetError as error:
+            refused.append(str(error))
+            left = not nothing_left()
+        else:
+            left = not dataset.n_structures
+            shutil.rmtree(dataset.path)
+        assert not left
+        assert source.read_bytes() == damaged.tobytes()
+    assert refused
+    assert not any("\n" in message for message in refused)

@@ -10,10 +10,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 
 from mfscale.data import Dataset, open_dataset
-from tests.data.imports.conftest import Import, molecules
-
-HARTREE_EV = 27.211386245988  # CODATA 2018
-BOHR_A = 0.529177210903
+from tests.data.imports.conftest import BOHR_A, HARTREE_EV, Import, molecules
 
 
 def same(dataset: Dataset, frames: list[Atoms], tolerance: float = 1e-7) -> None:
@@ -93,34 +90,6 @@ def test_units_are_converted(imported: Import, written: Callable) -> None:
         "cc:energy=cc_energy",
     )
     same(imported(written(inside), methods=methods)[0], frames, tolerance=1e-6)
-
-
-@pytest.fixture
-def ani1x(tmp_path: Path) -> tuple[Path, list[Atoms]]:
-    """A file in the layout of the ANI-1x release, and what it holds of structures with CC."""
-    import h5py
-
-    frames = molecules(90)
-    with h5py.File(tmp_path / "ani1x.h5", "w") as file:
-        for name, start in (("H1O1", 0), ("H2O1", 1), ("H3O1", 2)):
-            rows = frames[start::3]
-            forces = np.array([a.arrays["cheap_forces"] for a in rows]) / HARTREE_EV
-            dft = np.array([a.info["cheap_energy"] for a in rows]) / HARTREE_EV
-            cc = np.array([a.info.get("cc_energy", np.nan) for a in rows]) / HARTREE_EV
-            dft[1], forces[1], cc[1] = np.nan, np.nan, np.nan
-            group = file.create_group(name)
-            group["atomic_numbers"] = rows[0].numbers.astype(np.uint8)
-            group["coordinates"] = np.array([a.positions for a in rows]).astype(np.float32)
-            group["wb97x_dz.energy"] = dft
-            group["wb97x_dz.forces"] = forces.astype(np.float32)
-            group["ccsd(t)_cbs.energy"] = cc
-            group["wb97x_dz.dipole"] = np.full((len(rows), 3), np.nan)
-    return tmp_path / "ani1x.h5", [
-        atoms
-        for start in range(3)
-        for place, atoms in enumerate(frames[start::3])
-        if place != 1 and "cc_energy" in atoms.info
-    ]
 
 
 def test_the_ani1x_release_cut_to_ani1ccx(
