@@ -35,9 +35,11 @@ READERS: dict[str, Reader] = {
 REPORT_FILE = "import.json"
 
 _EXAMPLES = 3
-_LEAVE_OUT = {
-    "is periodic": "neighbour graphs here are of molecules, without periodic images",
+_WHY = {
+    "is periodic": "graphs here are of molecules, without periodic images; if these are molecules "
+    'in boxes, say so in the source (pbc="F F F")',
 }
+"""Reason of a fault → what a reader may not know."""
 
 OnProgress = Callable[[Path, int, int], None]
 """Source, how far one is in it, and how far there is to go (bytes, rows or structures)."""
@@ -241,7 +243,7 @@ def _check_found(
     """Raise `DatasetError` for structures that cannot be taken, and for methods without a label."""
     bad = sum(faults.counts.values())
     if bad and (not drop_bad or bad == read):
-        hints = [hint for reason, hint in _LEAVE_OUT.items() if reason in faults.counts]
+        hints = [hint for reason, hint in _WHY.items() if reason in faults.counts]
         remedy = "correct them" if bad == read else "correct them, or leave them out: --drop-bad"
         raise DatasetError(
             f"{bad} of {read} structures cannot be imported: "
