@@ -112,9 +112,10 @@ def _apart(
 
 
 def _nearest_unit(ratio: float) -> str | None:
+    """Units whose ratio this is within a third; methods may well differ by the 4 of kcal to kJ."""
     for one, other in combinations(UNITS, 2):
         factor = UNITS[one] / UNITS[other]
         for expected, name in ((factor, f"{one} to {other}"), (1 / factor, f"{other} to {one}")):
-            if not 0.25 < expected < 4 and 0.7 < ratio / expected < 1.4:
+            if not 0.1 < expected < 10 and 0.7 < ratio / expected < 1.4:
                 return name
     return None
