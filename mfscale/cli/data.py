@@ -1,21 +1,18 @@
-"""``data``: look at datasets."""
+"""``data``: look at datasets, and make one of your own labels."""
 
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mfscale.cli import data_import
 from mfscale.cli._options import JsonOption
 from mfscale.cli._output import console, print_json, print_table
 
 if TYPE_CHECKING:
     from mfscale.data import Counts
 
-app = typer.Typer(help="Look at datasets.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """Keep ``data`` a group while it has one command."""
+app = typer.Typer(help="Look at datasets, and import your own.", no_args_is_help=True)
+data_import.add_to(app)
 
 
 @app.command()

@@ -121,5 +121,6 @@ def no_data(name: str) -> str:
     """What to tell someone who needs the data of a dataset known by its counts."""
     return (
         f"{name} is known by its counts alone, which is enough to plan with; to go further import "
-        f"the data first and name their directory (a directory ./{name} is found by this name)"
+        f"the data first (mfscale data import) and name their directory (a directory ./{name} is "
+        f"found by this name)"
     )

@@ -1,0 +1,123 @@
+"""``data import``: make a dataset of labels from other programmes' files."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mfscale.cli._options import JsonOption
+from mfscale.cli._output import console, print_json, stderr
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command("import")(import_)
+
+
+def import_(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Extended XYZ (.xyz, .extxyz), ASE databases (.db), or HDF5 as of ANI-1x "
+            "(.h5, .hdf5); structures that several hold are matched.",
+            metavar="SOURCE...",
+            show_default=False,
+        ),
+    ],
+    name: Annotated[str, typer.Option("--name", help="Name of the dataset.", show_default=False)],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Its folder, a new one.", show_default="./NAME")
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            help="Keys of a method's labels: dft:energy=dft_energy,forces=dft_forces; also unit=, "
+            "forces_unit=, cost= (cc = 1000), level=, file=. Repeat for each method.",
+            show_default="for HDF5 the keys of ANI-1x",
+        ),
+    ] = None,
+    unit: Annotated[
+        str,
+        typer.Option(
+            "--unit",
+            help="Unit of energies whose method names none, and per Å of forces: eV, Ha, "
+            "kcal/mol or kJ/mol.",
+        ),
+    ] = "eV",
+    only_with: Annotated[
+        list[str] | None,
+        typer.Option("--only-with", help="Keep structures with a label of this method alone."),
+    ] = None,
+    subset: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--subset",
+            help="Sizes of subsets: a=1000,b=0.5 (structures, or a share); the others share the "
+            "rest.",
+            show_default="a=0.2,b=0.4,c=0.2,t=0.2",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Draws the subsets.")] = 0,
+    drop_bad: Annotated[
+        bool,
+        typer.Option("--drop-bad", help="Leave out structures that cannot be taken."),
+    ] = False,
+    trust_units: Annotated[
+        bool,
+        typer.Option("--trust-units", help="Take labels that look like another unit."),
+    ] = False,
+    description: Annotated[
+        str, typer.Option("--description", help="What the structures are.", show_default=False)
+    ] = "",
+    licence: Annotated[
+        str, typer.Option("--licence", help="Terms of the data's use.")
+    ] = "not stated",
+    json: JsonOption = False,
+) -> None:
+    """Make a dataset of structures and labels of several methods.
+
+    Sources are read once and never changed. A bad one ends in one message, and nothing is imported.
+    """
+    from mfscale.data.imports import import_dataset, parse_method, parse_subsets
+
+    with _shown(quiet=json) as progress:
+        report = import_dataset(
+            sources,
+            out or Path(name),
+            name=name,
+            methods=[parse_method(text, unit) for text in method or []],
+            only_with=only_with or [],
+            subsets=parse_subsets(subset or []),
+            seed=seed,
+            drop_bad=drop_bad,
+            trust_units=trust_units,
+            description=description,
+            licence=licence,
+            progress=progress,
+        )
+    if json:
+        print_json(report.to_dict())
+    else:
+        console.print(report.to_text(), soft_wrap=True)
+
+
+@contextmanager
+def _shown(*, quiet: bool) -> Iterator[Callable[[Path, int, int], None]]:
+    """A bar for each source on standard error, in a terminal."""
+    if quiet or not stderr.is_terminal:
+        yield lambda _source, _done, _total: None
+        return
+    from rich.progress import Progress
+
+    with Progress(console=stderr, transient=True) as bar:
+        tasks = {}
+
+        def update(source: Path, done: int, total: int) -> None:
+            if source not in tasks:
+                tasks[source] = bar.add_task(source.name, total=total)
+            bar.update(tasks[source], completed=done)
+
+        yield update

@@ -1,0 +1,159 @@
+"""One structure with its labels, as every reader hands it on, and the checks it has to pass."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfscale.data.imports.method_keys import MethodKeys
+
+MOST_ATOMS = 100_000
+"""A structure that claims more is damaged or hostile; nothing is allocated for it."""
+
+HEAVIEST = 118
+
+FARTHEST_A, LARGEST_EV = 1e6, 1e12
+"""Beyond these a coordinate, an energy (eV) or a force (eV/Å) is damage."""
+
+CLOSEST_A = 0.2
+"""Atoms closer than this are one atom written twice, or lengths in another unit."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Label:
+    """An energy in eV, and forces (n, 3) in eV/Å or None."""
+
+    energy: float
+    forces: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Record:
+    """A structure of n atoms.
+
+    Attributes
+    ----------
+    number
+        Its place in the file, from 0.
+    numbers, positions
+        (n,) atomic numbers; (n, 3) in Å.
+    labels
+        By method; methods that did not label it are absent.
+    molecule
+        A name, or empty: its formula is taken.
+    periodic
+        Whether any direction is.
+    keys
+        What the source has beside structures: names for messages.
+    """
+
+    number: int
+    numbers: NDArray[np.int64]
+    positions: NDArray[np.float64]
+    labels: dict[str, Label]
+    molecule: str = ""
+    periodic: bool = False
+    keys: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bad:
+    """A structure that cannot be read, and why."""
+
+    number: int
+    reason: str
+
+
+_FEW = 200  # atoms, up to which all distances are looked at rather than searched
+
+Item = Record | Bad
+Reader = Callable[[Path, Sequence[MethodKeys]], tuple[int, Iterator[tuple[int, Item]]]]
+"""File, methods → total (bytes, rows or structures), and how far one is with each item."""
+
+
+def problem_of(record: Record) -> str | None:  # noqa: PLR0911 - a list of checks
+    """Why a structure cannot be taken, in words that structures with the same fault share."""
+    n = len(record.numbers)
+    if not n:
+        return "has no atoms"
+    if record.positions.shape != (n, 3):
+        return "positions do not match the atoms"
+    if record.numbers.min() < 1 or record.numbers.max() > HEAVIEST:
+        return "unknown element"
+    if not (np.abs(record.positions) < FARTHEST_A).all():
+        return "positions are not finite, or beyond 1e6 Å"
+    if record.periodic:
+        return "is periodic"
+    if _closest(record.positions) < CLOSEST_A:
+        return f"two atoms are closer than {CLOSEST_A} Å"
+    faults = (_fault_of(label, n) for label in record.labels.values())
+    return next(
+        (f"{m} {said}" for m, said in zip(record.labels, faults, strict=True) if said), None
+    )
+
+
+def _fault_of(label: Label, n: int) -> str | None:
+    if not abs(label.energy) < LARGEST_EV:  # NaN is not less either
+        return "energy is not finite"
+    if label.forces is None:
+        return None
+    if label.forces.shape != (n, 3):
+        return "forces do not match the atoms"
+    return None if (np.abs(label.forces) < LARGEST_EV).all() else "forces are not finite"
+
+
+def _closest(positions: NDArray[np.float64]) -> float:
+    """The shortest distance of two atoms, Å."""
+    from scipy.spatial import cKDTree  # noqa: PLC0415 - an import alone needs it
+    from scipy.spatial.distance import pdist  # noqa: PLC0415 - likewise
+
+    if len(positions) <= _FEW:
+        return float(pdist(positions).min(initial=np.inf))
+    nearest = np.asarray(cKDTree(positions).query(positions, k=2)[0])
+    return float(nearest[:, 1].min())
+
+
+def label_or_reason(keys: MethodKeys, energy: Any, forces: Any) -> Label | str | None:  # noqa: ANN401
+    """A label in eV and eV/Å from what a source holds; a reason if that is no label.
+
+    Parameters
+    ----------
+    keys
+        Of the method.
+    energy, forces
+        As the source has them; None where it has none. Anything but numbers is refused.
+
+    Returns
+    -------
+    Label, str or None
+        None without an energy.
+    """
+    if energy is None:
+        return None
+    value = as_numbers(energy)
+    if value is None or value.size != 1:
+        return f"{keys.name}: {keys.energy} is not a number"
+    per_atom = None
+    if forces is not None:
+        per_atom = as_numbers(forces)
+        if per_atom is None:
+            return f"{keys.name}: {keys.forces} are not numbers"
+        per_atom = per_atom * keys.forces_ev_a
+    return Label(energy=float(value.reshape(())) * keys.energy_ev, forces=per_atom)
+
+
+def as_numbers(value: Any) -> NDArray[np.float64] | None:  # noqa: ANN401 - whatever a file holds
+    """An array of real numbers, or None for anything else (text, objects, true or false)."""
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return array.astype(np.float64) if array.dtype.kind in "iuf" else None
+
+
+def cause(error: Exception) -> str:
+    """What an error of a library says, on one line, at most 120 characters."""
+    return " ".join(str(error).split())[:120] or type(error).__name__

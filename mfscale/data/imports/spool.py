@@ -1,0 +1,153 @@
+"""Structures written down as they come, in flat files, so that memory does not grow with them.
+
+Of a structure some tens of bytes are looked at again in memory (its keys, energies and place);
+atoms and forces stay in the files, which are mapped.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mfscale.data import ragged
+from mfscale.data.imports.method_keys import MethodKeys
+from mfscale.data.imports.record import Record
+
+GRID_A = 1e-4
+"""Structures whose atoms agree within about this are one, whoever rounded their coordinates."""
+
+_BUFFER = 1 << 20
+
+
+class Spool:
+    """Appends structures to files in a directory; reads them back as arrays.
+
+    Parameters
+    ----------
+    directory
+        Exists, and is empty.
+    methods
+        Whose labels are kept.
+
+    Attributes
+    ----------
+    molecules
+        Names, in the order in which they came.
+    n_structures
+        Written so far.
+    """
+
+    def __init__(self, directory: Path, methods: Sequence[MethodKeys]) -> None:
+        self._directory = directory
+        self._methods = tuple(methods)
+        self._dtypes = {
+            "numbers": "<u1",
+            "positions": "<f8",
+            "n_atoms": "<i4",
+            "molecule": "<i4",
+            "source": "<i4",
+            "number": "<i8",
+            "key": "<u8",
+            "shifted_key": "<u8",
+        }
+        for method in methods:
+            self._dtypes[f"{method.name}_energy"] = "<f8"
+            self._dtypes[f"{method.name}_n_forces"] = "<i4"
+            self._dtypes[f"{method.name}_forces"] = "<f4"
+        self._files = {
+            name: (directory / f"{name}.bin").open("wb", buffering=_BUFFER) for name in self._dtypes
+        }
+        self._molecules: dict[str, int] = {}
+        self.n_structures = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def molecules(self) -> tuple[str, ...]:
+        """Names of the molecules that `molecule` indexes into."""
+        return tuple(self._molecules)
+
+    def append(self, record: Record, source: int) -> None:
+        """Write a structure that has passed its checks, and the labels it has."""
+        name = record.molecule or formula(record.numbers)
+        molecule = self._molecules.setdefault(name, len(self._molecules))
+        key, shifted = grid_keys(record.numbers, record.positions)
+        self._put("numbers", record.numbers)
+        self._put("positions", record.positions)
+        self._put("n_atoms", len(record.numbers))
+        self._put("molecule", molecule)
+        self._put("source", source)
+        self._put("number", record.number)
+        self._put("key", key)
+        self._put("shifted_key", shifted)
+        for method in self._methods:
+            label = record.labels.get(method.name)
+            forces = None if label is None else label.forces
+            self._put(f"{method.name}_energy", np.nan if label is None else label.energy)
+            self._put(f"{method.name}_n_forces", 0 if forces is None else len(forces))
+            if forces is not None:
+                self._put(f"{method.name}_forces", forces)
+        self.n_structures += 1
+
+    def close(self) -> None:
+        """Finish writing."""
+        for file in self._files.values():
+            file.close()
+
+    def read(self, name: str) -> NDArray[Any]:
+        """An array of the spool, mapped; after `close`. Atoms and forces come as (…, 3)."""
+        file = self._directory / f"{name}.bin"
+        dtype = np.dtype(self._dtypes[name])
+        array: NDArray[Any] = np.zeros(0, dtype)
+        if file.stat().st_size:
+            array = np.memmap(file, dtype=dtype, mode="r").view(np.ndarray)
+        vectors = name == "positions" or (
+            name.endswith("_forces") and not name.endswith("_n_forces")
+        )
+        return array.reshape(-1, 3) if vectors else array
+
+    def first(self, name: str) -> NDArray[np.int64]:
+        """Where each structure begins in `numbers` (``n_atoms``) or in forces (``…_n_forces``)."""
+        return ragged.offsets(self.read(name).astype(np.int64))
+
+    def _put(self, name: str, value: Any) -> None:  # noqa: ANN401 - a number or an array
+        self._files[name].write(np.asarray(value).astype(self._dtypes[name]).tobytes())
+
+
+def grid_keys(numbers: NDArray[np.int64], positions: NDArray[np.float64]) -> tuple[int, int]:
+    """Two hashes of a structure on grids of `GRID_A` that are half a step apart.
+
+    Coordinates that differ by rounding fall into the same cell of one grid or of the other.
+    """
+    scaled = np.clip(positions / GRID_A, -(2.0**62), 2.0**62)
+    elements = numbers.astype("|u1").tobytes()
+    return _hash(elements, np.rint(scaled)), _hash(elements, np.floor(scaled))
+
+
+def formula(numbers: NDArray[np.int64]) -> str:
+    """The formula in Hill's order: C and H first if there is carbon, then by the alphabet."""
+    from ase.data import chemical_symbols  # noqa: PLC0415 - many commands need no ASE
+
+    z, counts = np.unique(numbers, return_counts=True)
+    of = {chemical_symbols[i]: n for i, n in zip(z.tolist(), counts.tolist(), strict=True)}
+    first = [symbol for symbol in ("C", "H") if "C" in of and symbol in of]
+    order = first + sorted(set(of) - set(first))
+    return "".join(symbol + (str(of[symbol]) if of[symbol] > 1 else "") for symbol in order)
+
+
+def _hash(elements: bytes, cells: NDArray[np.float64]) -> int:
+    content = elements + cells.astype("<i8").tobytes()
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")

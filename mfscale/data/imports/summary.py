@@ -1,0 +1,103 @@
+"""The report of an import, from the dataset that it wrote."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mfscale.data.arrays import open_array
+from mfscale.data.dataset import Dataset
+from mfscale.data.imports.inspection import outliers, residuals, unit_doubts
+from mfscale.data.imports.method_keys import MethodKeys
+from mfscale.data.imports.report import Fault, ImportReport, MethodReport, place_in
+from mfscale.data.imports.selection import Selection
+from mfscale.data.imports.spool import Spool
+from mfscale.data.splits import SUBSETS, TRAINING_SUBSETS
+
+_AT_ONCE = 50_000
+
+
+def summarise(
+    dataset: Dataset,
+    destination: Path,
+    *,
+    sources: Sequence[Path],
+    methods: Sequence[MethodKeys],
+    spool: Spool,
+    selection: Selection,
+    read: int,
+    faults: Sequence[Fault],
+) -> ImportReport:
+    """Count what was kept and left out, and look at the labels that were kept.
+
+    Parameters
+    ----------
+    dataset
+        Still where it was built.
+    destination
+        Where it will be.
+    sources, methods, spool, selection, read, faults
+        What came, and what was chosen of it.
+    """
+    left = {}
+    reports = []
+    for method in methods:
+        structures, per_atom = residuals(dataset, method.name)
+        left[method.name] = per_atom
+        far = outliers(method.name, structures, per_atom)
+        rows = selection.rows[np.array(far.examples, dtype=np.int64)]
+        places = [(int(spool.read("source")[r]), int(spool.read("number")[r])) for r in rows]
+        reports.append(
+            MethodReport(
+                method=method.name,
+                labels=len(structures),
+                by_subset={s: _count(dataset, method.name, s) for s in SUBSETS},
+                cost=method.method().cost,
+                cost_is_known=method.known_cost,
+                contradictions=selection.contradictions[method.name],
+                without_forces=selection.without_forces.get(method.name, 0),
+                outliers=far.count,
+                outlier_examples=tuple(place_in(sources, *place) for place in places),
+                largest_force_ev_a=_largest_force(dataset, method.name) if method.forces else None,
+            )
+        )
+    return ImportReport(
+        name=dataset.name,
+        path=str(destination),
+        sources=tuple(map(str, sources)),
+        read=read,
+        kept=dataset.n_structures,
+        faults=tuple(faults),
+        dropped=dict(selection.dropped),
+        duplicates=selection.duplicates,
+        matched=selection.matched,
+        elements=_elements(dataset),
+        methods=tuple(reports),
+        splits=dataset.splits,
+        doubts=tuple(unit_doubts(dataset, left)),
+    )
+
+
+def _count(dataset: Dataset, method: str, subset: str) -> int:
+    """Labels in a subset of the random split, those for validation among them."""
+    if subset in TRAINING_SUBSETS:
+        return sum(dataset.n_labels(method, subset))
+    tested = dataset.test_structures()
+    return len(np.intersect1d(tested, dataset.labelled_structures(method)))
+
+
+def _largest_force(dataset: Dataset, method: str) -> float:
+    forces = open_array(dataset.path / f"{method}_forces.npy")
+    parts = (forces[i : i + _AT_ONCE] for i in range(0, len(forces), _AT_ONCE))
+    return max(float(np.abs(part).max()) for part in parts)
+
+
+def _elements(dataset: Dataset) -> dict[str, tuple[int, int]]:
+    """Symbol → structures that hold the element, and its atoms."""
+    found = np.zeros((len(dataset.elements), 2), dtype=np.int64)
+    for begin in range(0, dataset.n_structures, _AT_ONCE):
+        rows = np.arange(begin, min(begin + _AT_ONCE, dataset.n_structures))
+        counts = dataset.composition(rows)
+        found[:, 0] += (counts > 0).sum(axis=0)
+        found[:, 1] += counts.sum(axis=0).astype(np.int64)
+    return {s: (int(n), int(k)) for s, (n, k) in zip(dataset.elements, found, strict=True)}

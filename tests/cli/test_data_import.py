@@ -1,0 +1,151 @@
+"""``mfscale data import``: the page's commands run, and stages train on what was imported."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.db import connect
+from ase.io import write
+
+from mfscale.cli.study import expand_file
+from mfscale.data import Dataset, open_dataset
+from mfscale.results import Store
+from tests.cli.conftest import Command, assert_one_message, run_one
+
+PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()
+]
+(STUDY,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+HARTREE_EV = 27.211386245988
+
+METHODS = (
+    "--method=dft:energy=dft_energy,forces=dft_forces",
+    "--method=cc:energy=cc_energy",
+)
+
+
+def embedded(n: int) -> list[Atoms]:
+    """The first structures of the embedded dataset, with their DFT and CC labels."""
+    chno3 = open_dataset("chno3")
+    frames = []
+    for k in range(n):
+        atoms = chno3.structure(k)
+        atoms.info = {
+            "molecule": atoms.info["molecule"],
+            "dft_energy": chno3.energies("dft", [k])[0],
+        }
+        if np.isfinite(cc := chno3.energies("cc", [k])[0]):
+            atoms.info["cc_energy"] = cc
+        atoms.arrays["dft_forces"] = chno3.forces("dft", [k]).astype(np.float64)
+        frames.append(atoms)
+    return frames
+
+
+def write_sources(folder: Path) -> None:
+    """Write the files that the page names."""
+    frames = embedded(400)
+    write(folder / "mine.xyz", frames, format="extxyz")
+    plain = [Atoms(atoms.numbers, atoms.positions) for atoms in frames]
+    with connect(folder / "labels.db") as database:
+        for atoms, labelled in zip(plain, frames, strict=True):
+            atoms.calc = SinglePointCalculator(
+                atoms, energy=labelled.info["dft_energy"], forces=labelled.arrays["dft_forces"]
+            )
+            cc = {k: v for k, v in labelled.info.items() if k == "cc_energy"}
+            database.write(atoms, key_value_pairs=cc)
+    write(folder / "dft.xyz", plain, format="extxyz")
+    dear = [atoms for atoms in frames if "cc_energy" in atoms.info]
+    in_hartree = [
+        Atoms(a.numbers, a.positions, info={"energy": a.info["cc_energy"] / HARTREE_EV})
+        for a in dear
+    ]
+    write(folder / "cc.xyz", in_hartree, format="extxyz")
+    with h5py.File(folder / "ani1x-release.h5", "w") as file:
+        for formula in {atoms.get_chemical_formula() for atoms in frames}:
+            rows = [atoms for atoms in frames if atoms.get_chemical_formula() == formula]
+            rows = [atoms for atoms in rows if (atoms.numbers == rows[0].numbers).all()]
+            group = file.create_group(formula)
+            group["atomic_numbers"] = rows[0].numbers
+            group["coordinates"] = [atoms.positions for atoms in rows]
+            group["wb97x_dz.energy"] = [a.info["dft_energy"] / HARTREE_EV for a in rows]
+            group["wb97x_dz.forces"] = [a.arrays["dft_forces"] / HARTREE_EV for a in rows]
+            cc = [a.info.get("cc_energy", np.nan) / HARTREE_EV for a in rows]
+            group["ccsd(t)_cbs.energy"] = cc
+
+
+@pytest.mark.slow
+def test_the_commands_on_the_page_run(tmp_path: Path) -> None:
+    write_sources(tmp_path)
+    (tmp_path / "study.yaml").write_text(STUDY)
+    for line in COMMANDS:
+        program, *arguments = shlex.split(line)
+        assert program == "mfscale"
+        done = subprocess.run(
+            [sys.executable, "-m", "mfscale", *arguments],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, (line, done.stderr)
+    assert done.stdout.count("finished") == 3
+    mine, matched = Dataset(tmp_path / "mine"), Dataset(tmp_path / "matched")
+    assert mine.digest == matched.digest
+    every = np.arange(mine.n_structures)
+    exact = Dataset(tmp_path / "from-db").positions(every)  # extended XYZ keeps eight decimals
+    assert np.allclose(mine.positions(every), exact, rtol=0, atol=1e-8)
+    for method in ("dft", "cc"):
+        energies = mine.energies(method, every)
+        assert np.allclose(energies, matched.energies(method, every), rtol=1e-13, equal_nan=True)
+    ani = Dataset(tmp_path / "ani1ccx")
+    assert len(ani.labelled_structures("cc")) == len(ani.labelled_structures("dft"))
+    assert ani.n_structures == len(ani.labelled_structures("cc"))
+
+
+def test_stages_train_on_imported_labels_as_on_the_embedded_ones(
+    mfscale_here: Command, tmp_path: Path
+) -> None:
+    frames = embedded(400)
+    write(tmp_path / "mine.xyz", frames, format="extxyz")
+    said = mfscale_here("data", "import", "mine.xyz", "--name", "mine", *METHODS)
+    assert said.status == 0, said.err
+    assert said.out.startswith("mine: 400 structures kept of 400 read")
+    assert mfscale_here("data", "describe", "mine").status == 0
+    Path("study.yaml").write_text(STUDY.replace("100", "10").replace("50", "10"))
+    assert mfscale_here("plan", "study.yaml").status == 0
+    store = Store(tmp_path / "store", create=True)
+    for stage in expand_file(Path("study.yaml"), store.path).stages.values():
+        run_one(stage, store)
+    rows = store.table().select(["stage_id", "status"]).to_pylist()
+    assert len(rows) == 3
+    assert {row["status"] for row in rows} == {"finished"}
+
+
+def test_a_bad_source_ends_in_one_message(mfscale_here: Command, tmp_path: Path) -> None:
+    frames = embedded(30)
+    frames[3].info["cc_energy"] = np.nan
+    write(tmp_path / "mine.xyz", frames, format="extxyz")
+    asked = ("data", "import", "mine.xyz", "--name", "mine")
+    said = mfscale_here(*asked, *METHODS)
+    assert_one_message(said, "1 of 30 structures", "mine.xyz, structure 4", "--drop-bad")
+    assert_one_message(mfscale_here(*asked), "--method dft:energy=dft_energy,forces=dft_forces")
+    assert_one_message(mfscale_here(*asked[:-1], "chno3", *METHODS), "embedded")
+    assert_one_message(mfscale_here(*asked[:-1], "../x", *METHODS), "--name '../x'")
+    Path("taken").mkdir()
+    assert_one_message(mfscale_here(*asked, "--out", "taken", *METHODS), "taken: exists already")
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.xyz", "taken"}
+
+
+def test_the_page_names_every_option(mfscale_here: Command) -> None:
+    shown = mfscale_here("data", "import", "--help").out
+    options = set(re.findall(r"--[a-z-]+", re.sub(r"\x1b\[[0-9;]*m", "", shown)))
+    unsaid = {option for option in options if option not in PAGE}
+    assert unsaid <= {"--help", "--description", "--licence"}
