@@ -39,13 +39,13 @@ from mfscale.results.schema import (
     FORMAT,
     SCHEMA,
 )
+from mfscale.results.sound import STAGE_ID, require_sound
 from mfscale.results.union import best_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RESULTS, ARCHIVED_ERRORS = "results.parquet", "errors.parquet"
-_STAGE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _KEYS = ("stage_id", "attempt", "status")
 _MAX_CANDIDATES = 8
 _RUN_LOCK = "run.lock"
@@ -312,11 +312,11 @@ class Store:
         for path in [*inbox, compacted]:
             try:
                 table = self._decoded(path, decode, _REDO)
+                if table is not None:
+                    require_sound(path, table)
+                    tables.append(table)
             except StoreError as error:
                 damages.append(str(error))
-            else:
-                if table is not None:
-                    tables.append(table)
         if damages:
             raise StoreError("\n".join(damages))
         empty = pa.schema([SCHEMA.field(name) for name in columns], SCHEMA.metadata).empty_table()
@@ -356,14 +356,16 @@ class Store:
         if unknown := set(table.column_names) - set(schema.names):
             raise StoreError(f"{folder} of a stage have no column {min(unknown)!r}")
         try:
-            files.put(path, parquet.encode(parquet.conform(table, schema)))
+            files.put(path, parquet.encode(parquet.conform(table, schema), stage_id=stage_id))
         except parquet.DamagedError as error:
             raise StoreError(f"{folder} of stage {stage_id}: {error}") from error
         return path
 
     def _find_table(self, folder: str, stage_id: str, schema: pa.Schema) -> pa.Table | None:
         path = self.path / folder / f"{_checked_id(stage_id)}.parquet"
-        return self._decoded(path, lambda data: parquet.decode(data, schema), _NOT_THE_ROW)
+        return self._decoded(
+            path, lambda data: parquet.decode(data, schema, owner=stage_id), _NOT_THE_ROW
+        )
 
     @cached_property
     def _archived_errors(self) -> pa.Table | None:
@@ -389,6 +391,6 @@ def _names(folder: Path, suffix: str) -> list[str]:
 
 def _checked_id(stage_id: str) -> str:
     """Refuse an id that could name a file elsewhere."""
-    if not _STAGE_ID.fullmatch(stage_id):
+    if not re.fullmatch(STAGE_ID, stage_id):
         raise StoreError(f"{stage_id!r} is not a stage id: letters, digits, _ and - alone")
     return stage_id
