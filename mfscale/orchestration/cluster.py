@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from mfscale.results import StoreError
+
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_AUTH_MODE": "token",
@@ -76,6 +78,20 @@ def local_ray(cpus: int, gpus: int) -> Iterator[None]:
         with _uninterrupted():
             ray.shutdown()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def own_errors() -> Iterator[None]:
+    """Raise what the store had to say instead of what Tune made of it."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, StoreError):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            raise
+        raise cause from None
 
 
 @contextmanager

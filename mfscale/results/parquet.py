@@ -186,8 +186,8 @@ def _check_format(schema: pa.Schema) -> None:
 
 def _check_owner(schema: pa.Schema, owner: str | None) -> None:
     said = (schema.metadata or {}).get(_OWNER)
-    if None not in (said, owner) and said != owner.encode():
-        raise DamagedError(f"it is of stage {said.decode()}")
+    if said is not None and owner is not None and said != owner.encode():
+        raise DamagedError(f"it is of stage {said.decode(errors='replace')}")
 
 
 def _subset(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:

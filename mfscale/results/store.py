@@ -10,8 +10,7 @@
     checkpoints/, logs/, tuning/      the worker's own; the store only names the places
     choices/<tuning>.json             the settings that a tuning has chosen
     set-aside/                        damaged files, kept for a person to look at
-    compact.lock                      held by the driver that compacts
-    run.lock                          held by those that run stages, together
+    compact.lock, run.lock            held by who compacts; by those that run stages, together
 
 Readers take the union of ``results.parquet`` and the inbox. Nothing is overwritten but by an
 atomic replace, so a crash at any instant leaves either the old state or the new one.
@@ -115,9 +114,7 @@ class Store:
         table = row_table(row)
         stage_id = _checked_id(table["stage_id"][0].as_py())
         path = self.path / "inbox" / f"{stage_id}-{table['attempt'][0].as_py()}.parquet"
-        self.require_writable()
-        files.put_new(path, parquet.encode(table))
-        return path
+        return self._put(files.put_new, path, parquet.encode(table))
 
     def publish_curve(self, stage_id: str, table: pa.Table) -> Path:
         """Write the learning curve of a stage (``CURVE_SCHEMA``), in the place of an older one."""
@@ -161,7 +158,7 @@ class Store:
             rows, inbox = self._read(SCHEMA.names)
             table = best_rows(rows)
             if inbox:
-                files.put(self.path / RESULTS, parquet.encode(table))
+                self._put(files.put, self.path / RESULTS, parquet.encode(table))
             for path in inbox:
                 path.unlink(missing_ok=True)
         return int(table.num_rows)
@@ -193,9 +190,8 @@ class Store:
         if not matches:
             raise StoreError(f"no stage of {self.path} has an id that begins with {prefix!r}")
         shown = ", ".join(matches[:_MAX_CANDIDATES])
-        more = (
-            "" if len(matches) <= _MAX_CANDIDATES else f" and {len(matches) - _MAX_CANDIDATES} more"
-        )
+        left = len(matches) - _MAX_CANDIDATES
+        more = f" and {left} more" if left > 0 else ""
         raise StoreError(
             f"{len(matches)} stages have ids that begin with {prefix!r}; "
             f"give more characters: {shown}{more}"
@@ -351,14 +347,21 @@ class Store:
             raise StoreError(f"{path} is damaged ({error}) and {moved}; {remedy}") from error
 
     def _put_table(self, folder: str, stage_id: str, table: pa.Table, schema: pa.Schema) -> Path:
-        self.require_writable()
         path = self.path / folder / f"{_checked_id(stage_id)}.parquet"
         if unknown := set(table.column_names) - set(schema.names):
             raise StoreError(f"{folder} of a stage have no column {min(unknown)!r}")
         try:
-            files.put(path, parquet.encode(parquet.conform(table, schema), stage_id=stage_id))
+            data = parquet.encode(parquet.conform(table, schema), stage_id=stage_id)
         except parquet.DamagedError as error:
             raise StoreError(f"{folder} of stage {stage_id}: {error}") from error
+        return self._put(files.put, path, data)
+
+    def _put(self, put: Callable[[Path, bytes], object], path: Path, data: bytes) -> Path:
+        self.require_writable()
+        try:
+            put(path, data)
+        except OSError as error:
+            raise unwritable(path, error) from error
         return path
 
     def _find_table(self, folder: str, stage_id: str, schema: pa.Schema) -> pa.Table | None:

@@ -205,7 +205,7 @@ def _publish(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> 
 
 
 def _with_header(tensors: dict[str, Tensor], header: Mapping[str, Any]) -> bytes:
-    return save(tensors, metadata={KEY: json.dumps(header, allow_nan=False)})
+    return bytes(save(tensors, metadata={KEY: json.dumps(header, allow_nan=False)}))
 
 
 def _read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:

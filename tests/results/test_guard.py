@@ -1,5 +1,6 @@
 """Files of a store that are not what they seem: refused by name, never followed, never a row."""
 
+import datetime as dt
 import json
 import os
 from collections.abc import Callable
@@ -154,9 +155,27 @@ def test_an_archive_takes_along_no_file_that_a_link_points_to(
 def test_a_closed_database(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
     for name, value in {"temp_directory": "", "enable_external_access": False}.items():
-        assert store.sql(f"SELECT current_setting('{name}') AS x").to_pylist() == [{"x": value}]  # noqa: S608 - our own
+        assert store.sql(f"SELECT current_setting('{name}') AS x").to_pylist() == [{"x": value}]
     assert store.sql("SELECT * FROM duckdb_secrets()").num_rows == 0
     with pytest.raises(StoreError):
         store.sql("SELECT getenv('AWS_SECRET_ACCESS_KEY')")
     settings_told = store.sql("SELECT * FROM duckdb_settings()").to_pylist()
     assert "canary" not in str(settings_told)
+
+
+def test_attempts_are_told_by_their_numbers_whatever_the_clock_says(
+    store: Store, brief_row: Callable[..., Row]
+) -> None:
+    """A clock that is set back by years, or ahead, between attempts neither hides nor reorders."""
+    years = {0: 2040, 1: 1971, 2: 2026}
+    for attempt, year in years.items():
+        at = dt.datetime(year, 1, 1, tzinfo=dt.UTC)
+        store.publish(brief_row("aa11", attempt, "failed", started_at=at))
+        store.publish(brief_row("bb22", attempt, "finished", started_at=at))
+        os.utime(store.path / "inbox" / f"aa11-{attempt}.parquet", (year, -year))
+    for _ in range(2):
+        rows = {row["stage_id"]: row for row in store.table().to_pylist()}
+        assert {row["attempt"] for row in rows.values()} == {2}
+        assert {row["started_at"].year for row in rows.values()} == {2026}
+        assert store.next_attempt("aa11") == 3
+        store.compact()
