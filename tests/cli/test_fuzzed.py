@@ -106,6 +106,7 @@ CELLS = [
 ]
 
 
+@pytest.mark.slow
 @given(
     name=st.sampled_from(CELLS),
     rows=st.sets(st.integers(0, 11), min_size=1, max_size=3),
