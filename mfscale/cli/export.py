@@ -51,7 +51,12 @@ def export(
     if not source.exists():
         status = opened.statuses().get(stage_id)
         raise TrainingError(f"stage {stage_id} is {status} and left no model in {store}")
-    potential, _ = load_potential(source, own_network=True)
+    potential, history = load_potential(source, own_network=True)
+    if history.stage_id != stage_id:
+        raise TrainingError(
+            f"{source} is the model of stage {history.stage_id}; put the right file there: mfscale "
+            "verify tells which others are wrong"
+        )
     architecture = potential.spec.architecture
     target = out or Path(stage_id + (NATIVE_SUFFIX[architecture] if native else ".safetensors"))
     try:

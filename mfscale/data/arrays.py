@@ -24,8 +24,10 @@ file                        shape   dtype    content
 The last three exist for methods with forces alone. Bytes are little-endian.
 """
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -48,6 +50,12 @@ _STRUCTURES: _Layout = {
     "temperature_K": ("<f4", ("S",)),
     "digest": ("|u1", ("S", 16)),
 }
+
+_DAMAGED = (
+    *(EOFError, MemoryError, OSError, OverflowError, RecursionError),
+    *(SyntaxError, TokenError, TypeError, ValueError),
+)
+"""What NumPy raises over a header that is none: it reads them as Python literals."""
 
 
 def array_layout(header: Header) -> _Layout:
@@ -100,11 +108,14 @@ def open_arrays(header: Header, directory: Path) -> Arrays:
 def open_array(file: Path) -> NDArray[Any]:
     """Memory-map one ``.npy`` file, read-only; `DatasetError` when missing or damaged."""
     try:
-        mapped = np.load(file, mmap_mode="r", allow_pickle=False)
+        with warnings.catch_warnings(action="ignore"):  # of odd headers, which are refused
+            mapped = np.load(file, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise _wrong(file, "is missing") from None
-    except (OSError, ValueError, EOFError) as error:
+    except _DAMAGED as error:
         raise _wrong(file, f"is truncated or damaged ({error})") from None
+    if not isinstance(mapped, np.ndarray):
+        raise _wrong(file, "is an archive of arrays, not one array")
     # A plain ndarray over the same pages: the memmap subclass slows down every small operation.
     array: NDArray[Any] = mapped.view(np.ndarray)
     return array

@@ -85,7 +85,7 @@ def read_header(directory: Path) -> Header:
         raise DatasetError(
             f"{directory}: not a dataset, {HEADER_FILE} is missing; name a directory that holds one"
         ) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DatasetError(f"{file}: unreadable ({error}); restore it or import again") from None
     version = content.get("format_version") if isinstance(content, dict) else None
     if isinstance(version, int) and version > FORMAT_VERSION:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mfscale.orchestration import worker
 from mfscale.orchestration.campaign import CRASHES, Campaign, Ended
-from mfscale.orchestration.cluster import OrchestrationError, local_ray
+from mfscale.orchestration.cluster import OrchestrationError, local_ray, own_errors
 from mfscale.orchestration.estimate import Rates
 from mfscale.orchestration.progress import Progress
 from mfscale.results import Store
@@ -73,7 +73,7 @@ def run(
             graph, store, estimate, slots=gpus or cpus, on_progress=on_progress, grow=grow
         )
         if campaign.unfinished:
-            with suppress(KeyboardInterrupt), local_ray(cpus, gpus):
+            with suppress(KeyboardInterrupt), local_ray(cpus, gpus), own_errors():
                 _tune(campaign, cpus, gpus, checkpoint_every_s)
             store.compact()
     return Summary(

@@ -132,10 +132,15 @@ def _of_stage(
 
 
 def _with_checkpoints(store: Store) -> list[str]:
+    """Stages with a folder of checkpoints; links are not followed, lest others' files are deleted.
+
+    But for one in the place of all checkpoints, which may well be on a larger disk.
+    """
     folder = store.path / "checkpoints"
     if not folder.is_dir():
         return []
-    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    named = (p for p in folder.iterdir() if not p.name.startswith("."))
+    return sorted(p.name for p in named if p.is_dir() and not p.is_symlink())
 
 
 def _garbage(path: Path, stage_id: str | None, what: str, lost: str) -> Garbage:

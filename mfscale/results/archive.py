@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mfscale.results import files, parquet
-from mfscale.results.errors import StoreError
+from mfscale.results.errors import StoreError, unreadable
 from mfscale.results.marker import MARKER, marker
 from mfscale.results.schema import ARCHIVE_ERRORS_SCHEMA
 from mfscale.results.store import ARCHIVED_ERRORS, RESULTS, Store
@@ -83,7 +83,7 @@ def write_archive(
     written = {
         RESULTS: parquet.encode(table, compressed=True),
         ARCHIVED_ERRORS: contents,
-        **{f"{CHOICES}/{p.name}": p.read_bytes() for p in (source.path / CHOICES).glob("*.json")},
+        **{f"{CHOICES}/{name}": data for name, data in _choices(source.path / CHOICES).items()},
         MARKER: marker(archive=True),
     }
     try:
@@ -95,6 +95,19 @@ def write_archive(
         ) from error
     sizes = {name: len(data) for name, data in written.items()}
     return Archive(table.num_rows, with_errors, n_errors, sizes)
+
+
+def _choices(folder: Path) -> dict[str, bytes]:
+    """Files of choices; links are not followed, lest an archive holds what is not the store's."""
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        if path.is_symlink():
+            raise StoreError(f"{path} is a link; put the file itself there, then archive")
+        try:
+            found[path.name] = bytes(files.get(path))
+        except OSError as error:
+            raise unreadable(path, error) from error
+    return found
 
 
 def _check_vacant(destination: Path) -> None:

@@ -5,8 +5,10 @@ disk, and only then get their name. Names that begin with a dot are such tempora
 sees them.
 """
 
+import errno
 import fcntl
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -43,8 +45,17 @@ def get(path: Path) -> pa.Buffer:
     """Read a file, FileNotFoundError if there is none.
 
     It is not mapped into memory: there a disk that fails would end the process with a signal.
+    OSError for a pipe, which would keep the reader waiting, or a device, which might never end.
     """
+    require_regular(path)
     return pa.py_buffer(path.read_bytes())
+
+
+def require_regular(path: Path) -> None:
+    """Raise OSError if there is anything but a file or a folder, links followed."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "it is a pipe, socket or device", str(path))
 
 
 def names(folder: Path, suffix: str) -> list[str]:

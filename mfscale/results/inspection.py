@@ -91,7 +91,8 @@ def temporaries(store: Store) -> Iterator[Path]:
     folders = [store.path, *(store.path / folder for folder in FOLDERS)]
     checkpoints = store.path / "checkpoints"
     if checkpoints.is_dir():
-        folders += sorted(path for path in checkpoints.iterdir() if path.is_dir())
+        every = (path for path in checkpoints.iterdir() if not path.is_symlink())
+        folders += sorted(path for path in every if path.is_dir())
     for folder in folders:
         if folder.is_dir():
             yield from sorted(

@@ -26,9 +26,9 @@ def is_archive(path: Path, content: bytes) -> bool:
     try:
         said = json.loads(content)
         version = said["format"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         version = None
-    if not isinstance(version, int) or isinstance(version, bool):
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise StoreError(f'{path} is damaged; write {{"format": {FORMAT}}} into it')
     if version > FORMAT:
         raise StoreError(

@@ -13,6 +13,9 @@ import pyarrow.parquet as pq
 
 from mfscale.results.schema import FORMAT, FORMAT_KEY
 
+_OWNER = b"mfscale_stage"
+"""Key of a schema's metadata: the stage that a table without a column of stages belongs to."""
+
 
 class DamagedError(Exception):
     """Bytes that are no table of ours: truncated, corrupt or written by something else."""
@@ -22,8 +25,14 @@ class NewerFormatError(Exception):
     """A table that a newer mfscale wrote."""
 
 
-def encode(table: pa.Table, *, compressed: bool = False) -> bytes:
-    """Write a table as Parquet with a checksum on every page, a long one always compressed."""
+def encode(table: pa.Table, *, compressed: bool = False, stage_id: str | None = None) -> bytes:
+    """Write a table as Parquet with a checksum on every page, a long one always compressed.
+
+    With `stage_id` it says whose it is.
+    """
+    if stage_id is not None:
+        metadata = {**(table.schema.metadata or {}), _OWNER: stage_id.encode()}
+        table = table.replace_schema_metadata(metadata)
     sink = pa.BufferOutputStream()
     # A dictionary pays in a long table only; in a file of one row it is all overhead.
     long = compressed or table.num_rows > 64
@@ -44,6 +53,7 @@ def decode(
     *,
     columns: Sequence[str] | None = None,
     stage_id: str | None = None,
+    owner: str | None = None,
 ) -> pa.Table:
     """Read Parquet bytes as a table of the given schema.
 
@@ -57,11 +67,13 @@ def decode(
         Read these alone; all by default.
     stage_id
         Read the rows of this stage alone; all by default.
+    owner
+        Whose table it is, if it says so; older versions did not.
 
     Raises
     ------
     DamagedError
-        If the bytes are not such a table.
+        If the bytes are not such a table, or it is another stage's.
     NewerFormatError
         If they were written in a newer format.
     MemoryError, OSError
@@ -71,6 +83,7 @@ def decode(
         with pq.ParquetFile(data, page_checksum_verification=True) as file:
             written = file.schema_arrow
             _check_format(written)
+            _check_owner(written, owner)
             wanted = schema if columns is None else _subset(schema, columns)
             names = [name for name in wanted.names if name in written.names]
             table = file.read(columns=names)
@@ -169,6 +182,12 @@ def _check_format(schema: pa.Schema) -> None:
         raise DamagedError("it is not a table that mfscale wrote")
     if int(version) > FORMAT:
         raise NewerFormatError(version)
+
+
+def _check_owner(schema: pa.Schema, owner: str | None) -> None:
+    said = (schema.metadata or {}).get(_OWNER)
+    if said is not None and owner is not None and said != owner.encode():
+        raise DamagedError(f"it is of stage {said.decode(errors='replace')}")
 
 
 def _subset(schema: pa.Schema, columns: Sequence[str]) -> pa.Schema:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from mfscale.results.errors import StoreError
 from mfscale.results.schema import SCHEMA
 
-_UNIQUE = {
+UNIQUE = {
     "heads": ("name",),
     "kept_heads": ("name",),
     "offsets": ("head", "element"),
@@ -41,7 +41,7 @@ def row_table(row: Mapping[str, object]) -> pa.Table:
     """
     try:
         plain = _struct(row, list(SCHEMA), "")
-        for name, keys in _UNIQUE.items():
+        for name, keys in UNIQUE.items():
             _check_unique(plain[name], keys, name)
         return pa.Table.from_pylist([plain], schema=SCHEMA)
     except (pa.ArrowException, OverflowError) as error:

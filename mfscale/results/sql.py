@@ -8,6 +8,14 @@ from mfscale.results.flat import evaluations_table, flat_table
 
 _READING = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
+_CLOSED = (
+    "allow_persistent_secrets = false",
+    "temp_directory = ''",  # a query that outgrows memory fails; nothing spills into a folder
+    "enable_external_access = false",
+    "lock_configuration = true",
+)
+"""What shuts a database off: from files and the network, and last from its own settings."""
+
 
 def run_sql(table: pa.Table, query: str) -> pa.Table:
     """Answer one SQL query.
@@ -38,8 +46,8 @@ def run_sql(table: pa.Table, query: str) -> pa.Table:
         database.register("results", flat_table(table))
         database.register("stages", table)
         database.register("evaluations", evaluations_table(table))
-        database.execute("SET enable_external_access = false")
-        database.execute("SET lock_configuration = true")
+        for setting in _CLOSED:
+            database.execute(f"SET {setting}")
         try:
             statements = database.extract_statements(query)
             if len(statements) != 1 or statements[0].type not in _READING:

@@ -10,8 +10,7 @@
     checkpoints/, logs/, tuning/      the worker's own; the store only names the places
     choices/<tuning>.json             the settings that a tuning has chosen
     set-aside/                        damaged files, kept for a person to look at
-    compact.lock                      held by the driver that compacts
-    run.lock                          held by those that run stages, together
+    compact.lock, run.lock            held by who compacts; by those that run stages, together
 
 Readers take the union of ``results.parquet`` and the inbox. Nothing is overwritten but by an
 atomic replace, so a crash at any instant leaves either the old state or the new one.
@@ -39,13 +38,13 @@ from mfscale.results.schema import (
     FORMAT,
     SCHEMA,
 )
+from mfscale.results.sound import STAGE_ID, require_sound
 from mfscale.results.union import best_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RESULTS, ARCHIVED_ERRORS = "results.parquet", "errors.parquet"
-_STAGE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _KEYS = ("stage_id", "attempt", "status")
 _MAX_CANDIDATES = 8
 _RUN_LOCK = "run.lock"
@@ -115,9 +114,7 @@ class Store:
         table = row_table(row)
         stage_id = _checked_id(table["stage_id"][0].as_py())
         path = self.path / "inbox" / f"{stage_id}-{table['attempt'][0].as_py()}.parquet"
-        self.require_writable()
-        files.put_new(path, parquet.encode(table))
-        return path
+        return self._put(files.put_new, path, parquet.encode(table))
 
     def publish_curve(self, stage_id: str, table: pa.Table) -> Path:
         """Write the learning curve of a stage (``CURVE_SCHEMA``), in the place of an older one."""
@@ -161,7 +158,7 @@ class Store:
             rows, inbox = self._read(SCHEMA.names)
             table = best_rows(rows)
             if inbox:
-                files.put(self.path / RESULTS, parquet.encode(table))
+                self._put(files.put, self.path / RESULTS, parquet.encode(table))
             for path in inbox:
                 path.unlink(missing_ok=True)
         return int(table.num_rows)
@@ -193,9 +190,8 @@ class Store:
         if not matches:
             raise StoreError(f"no stage of {self.path} has an id that begins with {prefix!r}")
         shown = ", ".join(matches[:_MAX_CANDIDATES])
-        more = (
-            "" if len(matches) <= _MAX_CANDIDATES else f" and {len(matches) - _MAX_CANDIDATES} more"
-        )
+        left = len(matches) - _MAX_CANDIDATES
+        more = f" and {left} more" if left > 0 else ""
         raise StoreError(
             f"{len(matches)} stages have ids that begin with {prefix!r}; "
             f"give more characters: {shown}{more}"
@@ -312,11 +308,11 @@ class Store:
         for path in [*inbox, compacted]:
             try:
                 table = self._decoded(path, decode, _REDO)
+                if table is not None:
+                    require_sound(path, table)
+                    tables.append(table)
             except StoreError as error:
                 damages.append(str(error))
-            else:
-                if table is not None:
-                    tables.append(table)
         if damages:
             raise StoreError("\n".join(damages))
         empty = pa.schema([SCHEMA.field(name) for name in columns], SCHEMA.metadata).empty_table()
@@ -351,19 +347,28 @@ class Store:
             raise StoreError(f"{path} is damaged ({error}) and {moved}; {remedy}") from error
 
     def _put_table(self, folder: str, stage_id: str, table: pa.Table, schema: pa.Schema) -> Path:
-        self.require_writable()
         path = self.path / folder / f"{_checked_id(stage_id)}.parquet"
         if unknown := set(table.column_names) - set(schema.names):
             raise StoreError(f"{folder} of a stage have no column {min(unknown)!r}")
         try:
-            files.put(path, parquet.encode(parquet.conform(table, schema)))
+            data = parquet.encode(parquet.conform(table, schema), stage_id=stage_id)
         except parquet.DamagedError as error:
             raise StoreError(f"{folder} of stage {stage_id}: {error}") from error
+        return self._put(files.put, path, data)
+
+    def _put(self, put: Callable[[Path, bytes], object], path: Path, data: bytes) -> Path:
+        self.require_writable()
+        try:
+            put(path, data)
+        except OSError as error:
+            raise unwritable(path, error) from error
         return path
 
     def _find_table(self, folder: str, stage_id: str, schema: pa.Schema) -> pa.Table | None:
         path = self.path / folder / f"{_checked_id(stage_id)}.parquet"
-        return self._decoded(path, lambda data: parquet.decode(data, schema), _NOT_THE_ROW)
+        return self._decoded(
+            path, lambda data: parquet.decode(data, schema, owner=stage_id), _NOT_THE_ROW
+        )
 
     @cached_property
     def _archived_errors(self) -> pa.Table | None:
@@ -389,6 +394,6 @@ def _names(folder: Path, suffix: str) -> list[str]:
 
 def _checked_id(stage_id: str) -> str:
     """Refuse an id that could name a file elsewhere."""
-    if not _STAGE_ID.fullmatch(stage_id):
+    if not re.fullmatch(STAGE_ID, stage_id):
         raise StoreError(f"{stage_id!r} is not a stage id: letters, digits, _ and - alone")
     return stage_id

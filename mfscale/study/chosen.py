@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from mfscale.study.catalogue import Plain
 from mfscale.study.errors import StudyError
 from mfscale.study.offers import Offers
@@ -153,7 +155,13 @@ class Chooser:
                 break
             stage = self._stage(_Place(chain, index), stages[-1] if stages else None)
             tuning = self._name if values else None
-            stages.append(with_values(stage, values, tuning=tuning))
+            try:
+                stages.append(with_values(stage, values, tuning=tuning))
+            except (LookupError, ValidationError) as error:
+                raise StudyError(
+                    f"tune: what choices/{tuning}.json chose for {_in_words(stage)} cannot be set "
+                    f"({_first_line(error)}); restore that file, or move it away"
+                ) from None
         return tuple(stages)
 
     def _chosen(self, signature: str) -> Mapping[str, Plain] | None:
@@ -216,6 +224,13 @@ class Chooser:
             )
         self._choices[signature] = made[signature]
         return made[signature].values
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return f"there is no head {error}"
 
 
 def _in_words(stage: Stage) -> str:

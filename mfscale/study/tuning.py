@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -243,7 +244,10 @@ def with_values(stage: Stage, values: Mapping[str, Plain], **changes: Any) -> St
     for name, value in values.items():
         if weight := _WEIGHT_OF.fullmatch(name):
             head = weight["head"]
-            heads[head] = Head.model_validate({**heads[head].model_dump(), "weight": value})
+            learned = Head.model_validate({**heads[head].model_dump(), "weight": value})
+            if not 0 < learned.weight < inf:
+                raise LookupError(f"{head!r} of weight {value}")
+            heads[head] = learned
         else:
             settings[name] = value
     hyperparameters = Hyperparameters.model_validate(

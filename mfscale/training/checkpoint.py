@@ -13,14 +13,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from mfscale.models.headed import HeadedModel
 from mfscale.study import Model
 from mfscale.training.errors import TrainingError
-from mfscale.training.header import FORMAT, PROGRESS, damaged, parsed, require_file
+from mfscale.training.header import (
+    DIGEST,
+    FORMAT,
+    KEY,
+    PROGRESS,
+    UNREADABLE,
+    damaged,
+    digest,
+    parsed,
+    require_file,
+    require_whole,
+)
 from mfscale.training.loop import CurvePoint, Progress
 from mfscale.training.potential import HeadScale, Potential, kept_network, new_network
 
@@ -179,7 +190,8 @@ def _publish(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> 
     """Write beside the target, flush to disk, rename: readers see the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     plain = {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
-    content = save(plain, metadata={"mfscale": json.dumps(header, allow_nan=False)})
+    content = _with_header(plain, header)
+    content = _with_header(plain, {**header, DIGEST: digest(content)})
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -192,11 +204,16 @@ def _publish(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> 
         raise
 
 
+def _with_header(tensors: dict[str, Tensor], header: Mapping[str, Any]) -> bytes:
+    return bytes(save(tensors, metadata={KEY: json.dumps(header, allow_nan=False)}))
+
+
 def _read(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     require_file(path)
     try:
         with safe_open(path, framework="pt") as file:
             header = parsed(file.metadata(), path, kind)
+            require_whole(path, header)
             return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    except (SafetensorError, OSError) as error:
+    except UNREADABLE as error:
         raise damaged(path, error) from None

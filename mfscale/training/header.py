@@ -1,5 +1,6 @@
 """The JSON header of potentials and interrupted runs on disk, read without a tensor library."""
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,13 @@ from mfscale.training.errors import TrainingError
 FORMAT = 3
 POTENTIAL = "model.safetensors"
 PROGRESS = "progress.safetensors"
+KEY = "mfscale"
+"""Of the header among a file's metadata."""
+DIGEST = "sha256"
+"""Of the header: digest of all the rest of the file. Older versions wrote none."""
+
+UNREADABLE = (SafetensorError, OSError, KeyError, TypeError, UnicodeDecodeError, RecursionError)
+"""What reading a damaged file ends in."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +41,7 @@ class Header:
 
 
 def read_header(path: Path, kind: str) -> Header:
-    """Read the header of a file and check that all its tensors are there.
+    """Read the header of a file and check that all its tensors are there, to the last bit.
 
     Parameters
     ----------
@@ -52,7 +60,8 @@ def read_header(path: Path, kind: str) -> Header:
         with safe_open(path, framework="np") as file:
             content = parsed(file.metadata(), path, kind)
             shapes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118 - no mapping
-    except (SafetensorError, OSError) as error:
+        require_whole(path, content)
+    except UNREADABLE as error:
         raise damaged(path, error) from None
     return Header(content, sum(math.prod(shape) for shape in shapes))
 
@@ -60,7 +69,7 @@ def read_header(path: Path, kind: str) -> Header:
 def parsed(metadata: Mapping[str, str] | None, path: Path, kind: str) -> dict[str, Any]:
     """The header among a file's metadata; `TrainingError` unless it is one of this `kind`."""
     try:
-        header = json.loads((metadata or {})["mfscale"])
+        header = json.loads((metadata or {})[KEY])
     except (KeyError, ValueError, RecursionError) as error:
         raise damaged(path, error) from None
     if not isinstance(header, dict) or header.get("kind") != kind:
@@ -74,6 +83,23 @@ def parsed(metadata: Mapping[str, str] | None, path: Path, kind: str) -> dict[st
             "upgrade mfscale"
         )
     return header
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 of a file's tensors, of their names, types and places, and of its header."""
+    length = int.from_bytes(content[:8], "little")
+    table = json.loads(content[8 : 8 + length])
+    header = json.loads(table.pop("__metadata__")[KEY])
+    header.pop(DIGEST, None)
+    found = hashlib.sha256(json.dumps([table, header], sort_keys=True).encode())
+    found.update(memoryview(content)[8 + length :])
+    return found.hexdigest()
+
+
+def require_whole(path: Path, header: Mapping[str, Any]) -> None:
+    """Raise `TrainingError` if a file that tells its digest has another one."""
+    if DIGEST in header and header[DIGEST] != digest(path.read_bytes()):
+        raise damaged(path, ValueError("its content is not what was written"))
 
 
 def require_file(path: Path) -> None:

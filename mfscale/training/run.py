@@ -116,7 +116,8 @@ class _Run:
         if stage.parent_id is None:
             self.potential = root_potential(stage, self.sets, self.labelled.evaluator)
         else:
-            parent, self.before = _load_parent(checkpoint_dir(stage.parent_id) / POTENTIAL)
+            path = checkpoint_dir(stage.parent_id) / POTENTIAL
+            parent, self.before = _load_parent(path, stage.parent_id)
             parent.network.to(device)
             self.potential = child_potential(stage, self.sets, self.labelled.evaluator, parent)
 
@@ -225,11 +226,14 @@ class _Run:
         )
 
 
-def _load_parent(path: Path) -> tuple[Potential, History]:
+def _load_parent(path: Path, stage_id: str) -> tuple[Potential, History]:
     try:
-        return load_potential(path)
+        parent, history = load_potential(path)
+        if history.stage_id != stage_id:
+            raise TrainingError(f"{path}: is the model of stage {history.stage_id}")
     except TrainingError as error:
         raise TrainingError(
             f"the model of the parent cannot be read ({error}); delete that file or restore it, "
             "and run the study again, which trains a parent again whose model is gone"
         ) from None
+    return parent, history

@@ -72,7 +72,8 @@ def test_null_and_empty_stay_apart_in_an_older_file(
             "hyperparameters": pa.array([None, {}, {"batch_size": 8}, None], old_settings),
         }
     )
-    rewrite(store.publish(brief_row()), lambda _: old)
+    for i, stage in enumerate("abcd"):
+        rewrite(store.publish(brief_row(stage)), lambda _, i=i: old.slice(i, 1))
     table = store.table()
     complete = entry | {"offset_ev": None}
     assert table["offsets"].to_pylist() == [None, [], [complete], None]

@@ -1,0 +1,81 @@
+"""Check rows as read: whatever Parquet can hold where the schema allows only some values."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mfscale.results.errors import StoreError
+from mfscale.results.rows import UNIQUE
+from mfscale.results.schema import SCHEMA
+
+STAGE_ID = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+"""Pattern of an id, which names files and so may hold no path."""
+_IDS = ("stage_id", "parent_id", "root_id")
+
+
+def require_sound(path: Path, table: pa.Table) -> None:
+    """Raise StoreError, naming file and field, if rows hold what no row that was published does.
+
+    That is: a file of the inbox that holds another row than its name tells, an id that is none, a
+    word that is not among those of its field, an entry of a list that is null or there twice.
+    """
+    _require_named(path, table)
+    for complaint in _complaints(table):
+        raise StoreError(
+            f"{path}: {complaint}; was the file edited? Restore it (mfscale verify names the "
+            "stages), or move it out of the store"
+        )
+
+
+def _require_named(path: Path, table: pa.Table) -> None:
+    rows = zip(table["stage_id"].to_pylist(), table["attempt"].to_pylist(), strict=True)
+    if path.parent.name == "inbox" and [f"{stage}-{n}" for stage, n in rows] != [path.stem]:
+        raise StoreError(
+            f"{path} does not hold the row that its name tells; restore its name (mfscale verify "
+            "tells what it holds), or move it out of the store"
+        )
+
+
+def _complaints(table: pa.Table) -> Iterator[str]:
+    for name in table.column_names:
+        column = table[name].combine_chunks()
+        if name in _IDS and not _all(pc.match_substring_regex(column, f"^(?:{STAGE_ID})$")):
+            yield f"{name!r} of a row is not the id of a stage"
+        yield from _of_field(column, SCHEMA.field(name), name)
+        if name in UNIQUE and _repeats(column, UNIQUE[name]):
+            yield f"{name!r} of a row has an entry twice"
+
+
+def _of_field(array: pa.Array, field: pa.Field, place: str) -> Iterator[str]:
+    """What is wrong with a column, and with what is nested in it."""
+    if array.null_count and not field.nullable:
+        yield f"{place!r} of a row is missing"
+    array = array.drop_null()
+    choices = (field.metadata or {}).get(b"choices", b"").decode()
+    if choices and not _all(pc.is_in(array, value_set=pa.array(choices.split("|")))):
+        yield f"{place!r} of a row is not one of {choices.replace('|', ', ')}"
+    if pa.types.is_list(field.type):
+        entries = array.flatten()
+        if entries.null_count:
+            yield f"{place!r} of a row has an entry that is null"
+        yield from _of_field(entries, field.type.value_field, place)
+    elif pa.types.is_struct(field.type):
+        for child, values in zip(field.type, array.flatten(), strict=True):
+            yield from _of_field(values, child, f"{place}.{child.name}")
+
+
+def _repeats(lists: pa.Array, keys: tuple[str, ...]) -> bool:
+    """Whether two entries of one row's list agree in all keys."""
+    lengths = np.asarray(lists.value_lengths().fill_null(0))
+    entries = lists.flatten()
+    columns = {key: pc.struct_field(entries, key) for key in keys}
+    columns["row"] = pa.array(np.repeat(np.arange(len(lists)), lengths))
+    kinds = pa.table(columns).group_by(list(columns)).aggregate([])
+    return bool(kinds.num_rows < len(entries))
+
+
+def _all(flags: pa.Array) -> bool:
+    return pc.all(flags, min_count=0).as_py() is not False
