@@ -2,10 +2,10 @@
 
 import logging
 import os
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from mfscale.orchestration.stopping import uninterrupted
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -13,6 +13,7 @@ _QUIET = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "600",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
 }
@@ -39,7 +40,7 @@ def local_ray(cpus: int, gpus: int) -> Iterator[None]:
     import ray  # noqa: PLC0415 - and a second that commands without Ray need not wait
 
     try:
-        with _uninterrupted():
+        with uninterrupted():
             ray.init(
                 address="local",
                 num_cpus=cpus,
@@ -53,21 +54,5 @@ def local_ray(cpus: int, gpus: int) -> Iterator[None]:
             raise OrchestrationError(f"--gpus {gpus}: this machine has {found}; ask for fewer")
         yield
     finally:
-        with _uninterrupted():
+        with uninterrupted():
             ray.shutdown()
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until the block is through: Ray crashes when it comes while it starts."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    held: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if held:
-        raise KeyboardInterrupt
