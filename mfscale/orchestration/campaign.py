@@ -1,6 +1,7 @@
 """One run of a study: what may start, what has ended, how long the rest will take."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -92,6 +93,7 @@ class Campaign:
         self.stopping = False
         self.unfinished_stages: list[Ended] = []
         self.warnings: list[str] = []
+        self.unwritten: Counter[str] = Counter()
         self.choices: list[Choice] = []
         self._grow = grow
         self._estimate = estimate
@@ -259,7 +261,7 @@ class Campaign:
                 if ours:
                     self.store.publish({**row, "attempt": self.store.next_attempt(stage.id)})
         except OSError as error:
-            self.warnings.append(f"{stage.id}: its row was not written ({error.strerror})")
+            self.unwritten[error.strerror or str(error)] += 1
 
     def _total(self) -> int:
         """Stages of the study and trials of this run, those that wait for a choice included."""

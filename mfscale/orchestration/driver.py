@@ -93,7 +93,12 @@ def run(
                 with local_ray(cpus, gpus), stopping.watching():
                     _tune(campaign, stopping, cpus, gpus, checkpoint_every_s)
             except KeyboardInterrupt as stop:
-                stopped_by = stop.number if isinstance(stop, Stopped) else signal.SIGINT
+                if stopped_by is None:  # Ray may have made a plain KeyboardInterrupt of a second
+                    stopped_by = stop.number if isinstance(stop, Stopped) else signal.SIGINT
+            campaign.warnings += [
+                f"{number} rows of stages without a result were not written ({reason})"
+                for reason, number in campaign.unwritten.items()
+            ]
             try:
                 store.compact()
             except OSError as error:  # the rows are in the inbox, where all read them

@@ -11,7 +11,7 @@
     choices/<tuning>.json             the settings that a tuning has chosen
     set-aside/                        damaged files, kept for a person to look at
     compact.lock                      held by the driver that compacts
-    run.lock                          held by those that run stages, together
+    run.lock, stages.lock             held by those that run stages: together; one a stage
 
 Readers take the union of ``results.parquet`` and the inbox. Nothing is overwritten but by an
 atomic replace, so a crash at any instant leaves either the old state or the new one.
