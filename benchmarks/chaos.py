@@ -2,8 +2,8 @@
 
 ``python benchmarks/chaos.py [OUT.json] [--stages N] [--kills N] [--limit SECONDS] [--seed N]``
 runs a study twice: undisturbed, and by two drivers at once on one store while the processes that
-they started are killed. The table must be the same but for times, attempts and machines, no finished
-stage may be trained again, and no reader may ever find a damaged file or miss a row it has seen.
+they started are killed. The table must be the same but for times, attempts and machines, no
+finished stage may be trained again, and no reader may find a damaged file or lose a row.
 Exit status 1 if anything of that fails. Kills stop after the limit; the study then ends in peace.
 """
 
@@ -51,6 +51,8 @@ KINDS = {"worker SIGKILL": 10, "worker SIGTERM": 4, "driver SIGKILL": 4, "driver
 KINDS |= {"driver Ctrl-C": 2, "node SIGKILL": 3}
 """Kinds of kills, and how often each among all."""
 DRIVERS = 2
+PACE, PATIENCE_S = 2, 8.0
+"""A kill comes once so many stages have finished since the last one, or so much time is over."""
 
 
 class Chaos:
@@ -85,7 +87,7 @@ class Chaos:
             self.drivers.append(Driver(self.study, self.path, log, cpus=2 // number))
             self.started += 1
         for driver in self.drivers:
-            if self.nodes and not driver.joined:
+            if self.nodes and not driver.joined and not any(d.node for d in self.drivers):
                 driver.join_node()  # early, so that Ray starts workers there too
 
     def read(self) -> None:
@@ -209,13 +211,17 @@ def rampage(
     dice, began = chaos.dice, time.monotonic()
     dice.shuffle(due)
     filled: dict[str, object] | None = None
+    fresh, seen, last = False, 0, began
     chaos.wait(5)
     while due and time.monotonic() - began < limit_s and len(chaos.finished) < n:
         chaos.wait(dice.uniform(0.2, 3))
+        if fresh and len(chaos.finished) < seen + PACE and time.monotonic() - last < PATIENCE_S:
+            continue
         if filled is None and disk is not None and len(chaos.finished) > n // 4:
             filled = fill(disk, chaos, seconds=15)
-        elif chaos.kill(due[0]):
+        elif fresh := chaos.kill(due[0]):
             due.pop(0)
+            seen, last = len(chaos.finished), time.monotonic()
         else:
             due.append(due.pop(0))
     raged_s = time.monotonic() - began
