@@ -90,7 +90,7 @@ def run(
 
             stopping = Stopping(store, ask)
             try:
-                with local_ray(cpus, gpus), stopping.watching():
+                with stopping.leaving(), local_ray(cpus, gpus), stopping.watching():
                     _tune(campaign, stopping, cpus, gpus, checkpoint_every_s)
             except KeyboardInterrupt as stop:
                 if stopped_by is None:  # Ray may have made a plain KeyboardInterrupt of a second

@@ -1,6 +1,7 @@
 """Signals that end a run: the first lets stages save their progress, the second leaves at once."""
 
 import _thread
+import os
 import signal
 import threading
 import uuid
@@ -10,10 +11,10 @@ from types import FrameType
 
 from mfscale.results import Store
 
-GRACE_S = 20.0
-"""How long stages have to save their progress: they do so between steps, not while they evaluate.
+GRACE_S, LEAVE_S = 15.0, 10.0
+"""How long stages have to save their progress, between steps, and then Ray to end.
 
-Short of the 30 s after which cluster managers kill what they have asked to end.
+Together short of the 30 s after which cluster managers kill what they have asked to end.
 """
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -47,6 +48,18 @@ class Stopping:
         self._ask = ask
         self._first: int | None = None
         self._over = threading.Event()
+        self._left = threading.Event()
+
+    @contextmanager
+    def leaving(self) -> Iterator[None]:
+        """End the process if the block has not been left in time after a signal.
+
+        As when the signal went to Ray's processes too, without which its calls wait for a minute.
+        """
+        try:
+            yield
+        finally:
+            self._left.set()
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -82,6 +95,8 @@ class Stopping:
             self.flag.touch()
         if not self._over.wait(GRACE_S):
             _thread.interrupt_main(signal.SIGINT)
+        if not self._left.wait(LEAVE_S):
+            os._exit(128 + number)
 
 
 @contextmanager
