@@ -1,6 +1,7 @@
 """Running a study or a part of it, and telling how that went; the same for run and retry."""
 
 import os
+import signal
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -21,8 +22,8 @@ CpusOption = Annotated[
     int | None, typer.Option("--cpus", min=1, help="Processor cores to use; all if not given.")
 ]
 GpusOption = Annotated[int, typer.Option("--gpus", min=0, help="GPUs to use, one a stage.")]
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
+BY_SIGNAL = 128
+"""Exit status after a signal, less its number, as shells have it: 130 after Ctrl-C."""
 
 
 def run_and_report(
@@ -34,8 +35,9 @@ def run_and_report(
     json: bool,
     grow: "Callable[[Sequence[Choice]], StudyGraph] | None" = None,
 ) -> None:
-    """Run what the store lacks of `graph`; ends the program with 1 or 130 if not all went well.
+    """Run what the store lacks of `graph`; ends the program if not all went well.
 
+    Exit status: 1 if a stage failed, 130 after Ctrl-C, 143 after SIGTERM.
     `grow` records choices that its tunings make and expands the study again.
     """
     from mfscale.cli._progress import shown
@@ -59,12 +61,21 @@ def run_and_report(
             gpus=gpus,
             on_progress=on_progress,
             grow=grow,
+            on_stop=_say_stopping,
         )
     _report(graph, store, summary, json=json)
     if summary.progress.ended < summary.progress.total:
-        sys.exit(INTERRUPTED)
+        sys.exit(BY_SIGNAL + (summary.stopped_by or signal.SIGINT))
     if summary.progress.failed:
         sys.exit(1)
+
+
+def _say_stopping(number: int) -> None:
+    what = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+    stderr.print(
+        f"{what}: running stages save their progress and stop (Ctrl-C leaves at once) …",
+        soft_wrap=True,
+    )
 
 
 def in_words(choice: "Choice") -> str:

@@ -33,7 +33,7 @@ def run(
 
     A finished stage is not run again, whichever study needs it (unless its model was deleted and
     another stage starts from it). Interrupted, the same command goes on from the last checkpoints.
-    Exit status: 0, 1 if a stage failed, 130 if interrupted.
+    Exit status: 0, 1 if a stage failed, 130 after Ctrl-C, 143 after SIGTERM.
     """
     from mfscale.results import Store
     from mfscale.study import add_choices

@@ -1,8 +1,10 @@
 """One run of a study: what may start, what has ended, how long the rest will take."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from mfscale.orchestration import worker
@@ -10,12 +12,12 @@ from mfscale.orchestration.estimate import Rates
 from mfscale.orchestration.progress import Progress
 from mfscale.orchestration.schedule import Schedule, Skip
 from mfscale.orchestration.tunings import Tunings
-from mfscale.results import Store
+from mfscale.results import Store, StoreError, turn
 from mfscale.study import Choice, Stage, StudyGraph
-from mfscale.training import POTENTIAL
+from mfscale.training import POTENTIAL, PROGRESS, TrainingError, read_header
 
 CRASHES = 2
-"""How often a stage whose worker dies is started again, from its last checkpoint."""
+"""How often in a row a stage whose worker dies, no further than before, is started again."""
 
 
 @dataclass(frozen=True)
@@ -88,15 +90,17 @@ class Campaign:
         self.slots = slots
         self.on_progress = on_progress
         self.constant: Mapping[str, Any] = {}
+        self.stopping = False
         self.unfinished_stages: list[Ended] = []
         self.warnings: list[str] = []
+        self.unwritten: Counter[str] = Counter()
         self.choices: list[Choice] = []
         self._grow = grow
         self._estimate = estimate
         self._seconds: dict[str, float] = {}
         self._expected_s = self._spent_s = 0.0
         self._samples = 0
-        self._attempts: dict[str, int] = {}
+        self._deaths: dict[str, tuple[int, int]] = {}
         self._first_start: float | None = None
         self._statuses = store.statuses()
         self._ahead_s: list[float] = []
@@ -133,24 +137,31 @@ class Campaign:
         if self._first_start is None:
             self._first_start = time.perf_counter()
         self._tell()
-        self._attempts[stage.id] = self.store.next_attempt(stage.id)
         return stage.id, {
             **self.constant,
             worker.STAGE: stage.model_dump_json(),
-            worker.ATTEMPT: self._attempts[stage.id],
             worker.AGAIN: stage.id in self._again,
             worker.TRIAL: trial,
         }
 
     def ended(self, stage_id: str, result: Mapping[str, Any] | None) -> None:
-        """Take note of how a stage ended; the result is None if its worker died too often."""
+        """Take note of how a stage ended; the result is None if its worker died.
+
+        Such a stage starts again from its last checkpoint, and so does one that stopped as asked.
+        """
         stage = self.tunings.stage(stage_id) or self.graph.stages[stage_id]
         if result is None or "status" not in result:
+            if self.stopping or self._may_start_again(stage_id):
+                self._put_back(stage)
+                return
             reason = f"its worker died {CRASHES + 1} times, perhaps for want of memory"
             result = {"status": "failed", "reason": reason}
-            log = self.store.log_path(stage_id, self._attempts[stage_id])
+            log = self.store.log_path(stage_id, self.store.next_attempt(stage_id) - 1)
             self._publish(stage, "failed", reason, log_file=str(log.relative_to(self.store.path)))
         status: str = result["status"]
+        if status == worker.INTERRUPTED:
+            self._put_back(stage)
+            return
         self._left.discard(stage_id)
         if status == "finished":
             self._samples += result["samples_seen"] or 0  # none if it was adopted meanwhile
@@ -168,6 +179,25 @@ class Campaign:
         else:
             self._skip(self.schedule.complete(stage_id, status))
         self._give_up()
+        self._tell()
+
+    def _may_start_again(self, stage_id: str) -> bool:
+        """Whether a stage whose worker died may start again.
+
+        Deaths count as long as the stage gets no further: on machines that come and go it loses
+        its worker often, and is not to blame.
+        """
+        step = _checkpointed(self.store.checkpoint_dir(stage_id) / PROGRESS)
+        furthest, deaths = self._deaths.get(stage_id, (step, 0))
+        deaths = deaths + 1 if step <= furthest else 1
+        self._deaths[stage_id] = max(furthest, step), deaths
+        return deaths <= CRASHES
+
+    def _put_back(self, stage: Stage) -> None:
+        if stage.purpose == "tune":
+            self.tunings.put_back(stage.id)
+        else:
+            self.schedule.put_back(stage.id)
         self._tell()
 
     def _take(self, graph: StudyGraph) -> None:
@@ -216,18 +246,22 @@ class Campaign:
         self.progress = replace(self.progress, skipped=self.progress.skipped + len(skips))
 
     def _publish(self, stage: Stage, status: str, reason: str, log_file: str | None = None) -> None:
-        self.store.publish(
-            {
-                "stage_id": stage.id,
-                "attempt": self.store.next_attempt(stage.id),
-                "status": status,
-                "purpose": stage.purpose,
-                "parent_id": stage.parent_id,
-                "root_id": stage.root_id,
-                "reason": reason,
-                "log_file": log_file,
-            }
-        )
+        """Add a row of a stage that has none; not while another run trains it, for that will."""
+        row = {
+            "stage_id": stage.id,
+            "status": status,
+            "purpose": stage.purpose,
+            "parent_id": stage.parent_id,
+            "root_id": stage.root_id,
+            "reason": reason,
+            "log_file": log_file,
+        }
+        try:
+            with turn(self.store, stage.id, give_up=lambda: True) as ours:
+                if ours:
+                    self.store.publish({**row, "attempt": self.store.next_attempt(stage.id)})
+        except (OSError, StoreError) as error:
+            self.unwritten[str(error)] += 1
 
     def _total(self) -> int:
         """Stages of the study and trials of this run, those that wait for a choice included."""
@@ -251,3 +285,11 @@ class Campaign:
             left_s=slower * seconds / self.slots,
         )
         self.on_progress(self.progress)
+
+
+def _checkpointed(path: Path) -> int:
+    """The step of an interrupted run's file; 0 if there is none that can be read."""
+    try:
+        return int(read_header(path, "progress").content["step"])
+    except (KeyError, TypeError, TrainingError, ValueError):
+        return 0

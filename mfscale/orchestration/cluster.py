@@ -4,12 +4,11 @@ import logging
 import os
 import secrets
 import shutil
-import signal
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from mfscale.orchestration.stopping import uninterrupted
 from mfscale.results import StoreError
 
 _QUIET = {
@@ -21,6 +20,7 @@ _QUIET = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "600",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
 }
@@ -59,7 +59,7 @@ def local_ray(cpus: int, gpus: int) -> Iterator[None]:
 
     folder = _folder()
     try:
-        with _uninterrupted():
+        with uninterrupted():
             ray.init(
                 address="local",
                 num_cpus=cpus,
@@ -75,7 +75,7 @@ def local_ray(cpus: int, gpus: int) -> Iterator[None]:
         with _without(_COPIED):
             yield
     finally:
-        with _uninterrupted():
+        with uninterrupted():
             ray.shutdown()
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -116,19 +116,3 @@ def _folder() -> str:
         raise OrchestrationError(
             f"{parent}: Ray needs a folder there ({error.strerror}); name another: RAY_TMPDIR=…"
         ) from None
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until the block is through: Ray crashes when it comes while it starts."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    held: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if held:
-        raise KeyboardInterrupt

@@ -111,6 +111,11 @@ class Schedule:
         self._release(self._waiting_children(stage))
         return []
 
+    def put_back(self, stage: str) -> None:
+        """Let a running stage that has not ended start again."""
+        self.running.discard(stage)
+        self._release([stage])
+
     def exclude(self, stage: str, status: str) -> list[Skip]:
         """Take out a stage that will not run, e.g. one known to diverge, and skip all below it."""
         self._waiting.discard(stage)

@@ -17,6 +17,10 @@ class Work(Protocol):
     def running(self) -> int:
         """Stages that run."""
 
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing more is to start."""
+
     def start(self) -> tuple[str, dict[str, Any]] | None:
         """Start the next stage: its id and the trial's configuration; None if none is ready."""
 
@@ -54,11 +58,13 @@ class GraphSearcher(Searcher):
         self, trial_id: str
     ) -> dict[str, Any] | str | None:
         """Configure the next ready stage; None while its parent runs; FINISHED at the end."""
+        finished: str = Searcher.FINISHED
+        if self._work.stopping:
+            return finished
         if (started := self._work.start()) is not None:
             self._trials[trial_id], config = started
             return config
         if not self._work.unfinished:
-            finished: str = Searcher.FINISHED
             return finished
         if not self._work.running:
             raise RuntimeError(
@@ -69,7 +75,7 @@ class GraphSearcher(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Release the stage's children, or skip all below it."""
+        """Release the stage's children, skip all below it, or put it back."""
         self._work.ended(self._trials.pop(trial_id), None if error else result)
 
     def save(self, checkpoint_path: str) -> None:

@@ -110,6 +110,10 @@ class Trials:
         for number in self._running.pop(stage_id):
             self._tell(number, error, pruned)
 
+    def put_back(self, stage_id: str) -> None:
+        """Let a trial's stage that has not ended be asked for again."""
+        self._again.extendleft(reversed(self._running.pop(stage_id)))
+
     def choice(self) -> Choice | None:
         """The best of all trials; None if none of them came to an end."""
         trials = self._study.trials[: self.tuning.trials]

@@ -83,6 +83,11 @@ class Tunings:
         """Take note of the row that a trial has left, None if it has left none."""
         self._stages[stage_id][1].tell(stage_id, row)
 
+    def put_back(self, stage_id: str) -> None:
+        """Let a trial that has not ended start again."""
+        self._stages.pop(stage_id)[1].put_back(stage_id)
+        self.started -= 1
+
     def made(self) -> Choice | None:
         """A choice whose last trial has ended, once; None if there is none."""
         for key, trials in self._open.items():

@@ -20,6 +20,7 @@ from mfscale.results.schema import (
     STATUSES,
 )
 from mfscale.results.store import Store
+from mfscale.results.turn import turn
 
 if TYPE_CHECKING:
     from mfscale.results.flat import flatten
@@ -48,6 +49,7 @@ __all__ = [
     "read_table",
     "select",
     "temporaries",
+    "turn",
     "write_archive",
 ]
 

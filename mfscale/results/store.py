@@ -10,7 +10,8 @@
     checkpoints/, logs/, tuning/      the worker's own; the store only names the places
     choices/<tuning>.json             the settings that a tuning has chosen
     set-aside/                        damaged files, kept for a person to look at
-    compact.lock, run.lock            held by who compacts; by those that run stages, together
+    compact.lock                      held by who compacts
+    run.lock, stages.lock             held by those that run stages: together; one a stage
 
 Readers take the union of ``results.parquet`` and the inbox. Nothing is overwritten but by an
 atomic replace, so a crash at any instant leaves either the old state or the new one.

@@ -7,7 +7,7 @@ first use of what needs it.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from mfscale.training.errors import TrainingError
+from mfscale.training.errors import Interrupted, TrainingError
 from mfscale.training.header import POTENTIAL, PROGRESS, Header, disagreements, read_header
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ __all__ = [
     "POTENTIAL",
     "PROGRESS",
     "Header",
+    "Interrupted",
     "Potential",
     "StageResult",
     "TrainingError",

@@ -140,6 +140,7 @@ def save_progress(path: Path, progress: Progress, stage_id: str) -> None:
         "best_loss": progress.best_loss,
         "stale": progress.stale,
         "elapsed_s": progress.elapsed_s,
+        "loss_sum": progress.loss_sum,
         "curve": [dataclasses.asdict(point) for point in progress.curve],
     }
     _publish(path, tensors, header)
@@ -176,6 +177,7 @@ def load_progress(path: Path, stage_id: str) -> Progress | None:
             best_loss=header["best_loss"],
             stale=header["stale"],
             elapsed_s=header["elapsed_s"],
+            loss_sum=header.get("loss_sum", 0.0),  # earlier ones were all saved at a validation
             curve=[CurvePoint(**point) for point in header["curve"]],
         )
     except _UNUSABLE:

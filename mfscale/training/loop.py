@@ -1,6 +1,7 @@
 """The training loop: steps, moving average, validation, early stopping, resumption."""
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from mfscale.models.headed import Batch, HeadedModel
 from mfscale.study import Hyperparameters
+from mfscale.training.errors import Interrupted
 from mfscale.training.loss import loss
 from mfscale.training.potential import in_ev
 from mfscale.training.schedule import ema_decay, learning_rate
@@ -27,6 +29,11 @@ ENOUGH = 8
 
 def never(_step: int, _error_mev: float) -> bool:
     """Give nothing up."""
+    return False
+
+
+def undisturbed() -> bool:
+    """Stop for nobody."""
     return False
 
 
@@ -56,7 +63,7 @@ class CurvePoint:
 
 @dataclass
 class Progress:
-    """All that a run needs to go on as if never interrupted; always taken at a validation.
+    """All that a run needs to go on as if never interrupted.
 
     Attributes
     ----------
@@ -64,6 +71,8 @@ class Progress:
         Tensors of the trainable parameters: current, moving average, best moving average.
     optimizer
         Adam's moments, per parameter.
+    loss_sum
+        Of the training losses since the last validation.
     """
 
     weights: list[Tensor]
@@ -75,6 +84,7 @@ class Progress:
     best_loss: float = float("inf")
     stale: int = 0
     elapsed_s: float = 0.0
+    loss_sum: float = 0.0
     curve: list[CurvePoint] = field(default_factory=list)
 
 
@@ -146,18 +156,23 @@ class Trainer:
         save: Callable[[Progress], None],
         save_every_s: float,
         hopeless: Hopeless = never,
+        interrupted: Callable[[], bool] = undisturbed,
     ) -> Outcome:
         """Train to the end, calling `save` at validations at least `save_every_s` seconds apart.
 
-        `hopeless` is asked after each validation.
+        `hopeless` is asked after each validation, `interrupted` before each step: if so, the
+        progress is saved and `Interrupted` raised.
         """
         now = self._restored(progress) if progress else self._started()
         began = saved = time.perf_counter()
         before_s = now.elapsed_s
         stop = self._stop(now)
         while stop is None:
-            mean_loss = self._train_until_validation(now)
+            mean_loss = self._train_until_validation(now, interrupted)
             now.elapsed_s = before_s + time.perf_counter() - began
+            if mean_loss is None:
+                save(self._snapshot(now))
+                raise Interrupted(f"stopped at step {now.step}, as asked; it goes on from there")
             self._record(now, mean_loss)
             stop = self._stop(now)
             if stop is None and hopeless(now.step, now.curve[-1].validation_energy_mae_mev):
@@ -203,19 +218,28 @@ class Trainer:
         progress.optimizer = [dict(self.optimizer.state[p]) for p in self.parameters]
         return progress
 
-    def _train_until_validation(self, progress: Progress) -> float:
-        """Step to the next validation; the mean training loss on the way."""
+    def _train_until_validation(
+        self, progress: Progress, interrupted: Callable[[], bool]
+    ) -> float | None:
+        """Step to the next validation; the mean training loss since the last, None if interrupted.
+
+        A run that diverges is not interrupted: it ends at the validation.
+        """
         every = self.settings.validate_every
         end = min(self.settings.max_steps, (progress.step // every + 1) * every)
-        steps = end - progress.step
-        total = torch.zeros((), dtype=torch.float64, device=self.parameters[0].device)
+        device = self.parameters[0].device
+        total = torch.tensor(progress.loss_sum, dtype=torch.float64, device=device)
         while progress.step < end:
+            if interrupted() and math.isfinite(so_far := float(total)):
+                progress.loss_sum = so_far
+                return None
             total += self._step(progress.step)
             with torch.no_grad():
                 towards = 1 - ema_decay(progress.step, self.settings)
                 torch._foreach_lerp_(progress.average, self.parameters, towards)
             progress.step += 1
-        return float(total) / steps
+        progress.loss_sum = 0.0
+        return float(total) / (end - progress.curve[-1].step)
 
     def _step(self, step: int) -> Tensor:
         batch = self.batch(step)

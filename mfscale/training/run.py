@@ -1,6 +1,7 @@
 """Run one stage: labels and parent in; checkpoint, result row, learning curve and errors out."""
 
 import dataclasses
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,10 +30,20 @@ from mfscale.training.evaluation import CHUNK, Evaluation, Moment, StructureErro
 from mfscale.training.header import POTENTIAL, PROGRESS
 from mfscale.training.initial import child_potential, root_potential
 from mfscale.training.labelled import labelled
-from mfscale.training.loop import CurvePoint, Hopeless, Outcome, Trainer, Validation, never
+from mfscale.training.loop import (
+    CurvePoint,
+    Hopeless,
+    Outcome,
+    Trainer,
+    Validation,
+    never,
+    undisturbed,
+)
 from mfscale.training.loss import loss
 from mfscale.training.potential import Potential, in_ev
 from mfscale.training.samples import Order, Samples, make_samples
+
+LOGGER = logging.getLogger("mfscale")
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,7 @@ def run_stage(
     device: torch.device | None = None,
     checkpoint_every_s: float = 15.0,
     hopeless: Hopeless = never,
+    interrupted: Callable[[], bool] = undisturbed,
 ) -> StageResult:
     """Train and evaluate `stage`, resuming where an earlier attempt was interrupted.
 
@@ -69,9 +81,13 @@ def run_stage(
         At most this much training is lost in a crash.
     hopeless
         Of a tuning trial: whether to give up, given a step and the validation MAE (meV) there.
+    interrupted
+        Asked before each step: whether to save the progress and stop.
 
     Raises
     ------
+    Interrupted
+        If `interrupted` said so.
     TrainingError
         If the labels are not those the study was expanded with, or the parent cannot be read.
     """
@@ -81,7 +97,7 @@ def run_stage(
     before, _ = run.evaluate("start")
     network = run.potential.network
     with trainable_part(network, stage.trainable, stage.heads, seed=stage.seed) as parameters:
-        outcome = run.train(parameters, checkpoint_every_s, hopeless)
+        outcome = run.train(parameters, checkpoint_every_s, hopeless, interrupted)
     after: list[Evaluation] = []
     errors: list[StructureError] = []
     if outcome.stop_reason != "diverged":
@@ -133,7 +149,11 @@ class _Run:
         return [e for e in found if e.subset != "t"] if self.stage.purpose == "tune" else found
 
     def train(
-        self, parameters: Sequence[nn.Parameter], checkpoint_every_s: float, hopeless: Hopeless
+        self,
+        parameters: Sequence[nn.Parameter],
+        checkpoint_every_s: float,
+        hopeless: Hopeless,
+        interrupted: Callable[[], bool],
     ) -> Outcome:
         stage, settings = self.stage, self.stage.hyperparameters
         training = self._samples({name: chosen.train for name, chosen in self.sets.items()})
@@ -154,11 +174,14 @@ class _Run:
             validate=self._scorer(validation),
         )
         path = self.folder / PROGRESS
+        progress = load_progress(path, stage.id)
+        LOGGER.info("stage %s trains from step %d", stage.id, progress.step if progress else 0)
         return trainer.run(
-            load_progress(path, stage.id),
+            progress,
             save=lambda progress: save_progress(path, progress, stage.id),
             save_every_s=checkpoint_every_s,
             hopeless=hopeless,
+            interrupted=interrupted,
         )
 
     def publish(self, outcome: Outcome) -> None:

@@ -103,7 +103,6 @@ def run_one(stage: Stage, store: Store, *, again: bool = False) -> dict[str, Any
         {
             worker.STAGE: stage.model_dump_json(),
             worker.STORE: str(store.path),
-            worker.ATTEMPT: store.next_attempt(stage.id),
             worker.AGAIN: again,
             worker.TRIAL: None,
             worker.THREADS: 1,

@@ -12,7 +12,7 @@ import pytest
 
 from mfscale.data import Dataset
 from mfscale.study import Stage
-from mfscale.training import POTENTIAL, StageResult
+from mfscale.training import POTENTIAL, Interrupted, StageResult, run_stage
 from mfscale.training.checkpoint import PROGRESS, discard_progress, load_progress
 
 DFT = {"heads": {"dft": {"subset": "b", "size": 16, "validation": 8}}}
@@ -61,6 +61,31 @@ def test_a_killed_run_ends_as_an_undisturbed_one(
         discard_progress(left)
         assert [path.name for path in left.glob("*.safetensors")] == [POTENTIAL]
         assert tensors(left / POTENTIAL) == tensors_of(weights)
+
+
+@pytest.mark.parametrize("steps", [0, 7, 10])
+def test_a_stage_that_is_asked_to_stop_does_so_at_once_and_ends_as_an_undisturbed_one(
+    steps: int,
+    few: Dataset,
+    plan: Callable[..., list[Stage]],
+    run: Callable[..., StageResult],
+    reproducible: Callable[[StageResult], dict[str, Any]],
+    tmp_path: Path,
+) -> None:
+    """Between two validations too."""
+    (stage,) = plan(few, DFT)
+    folder = tmp_path / "stopped"
+    asked = iter(range(steps + 1))
+    with pytest.raises(Interrupted, match=f"step {steps},"):
+        run_stage(
+            stage, checkpoint_dir=lambda s: folder / s, interrupted=lambda: next(asked) == steps
+        )
+    progress = load_progress(folder / stage.id / PROGRESS, stage.id)
+    assert progress is not None
+    assert progress.step == steps
+    assert reproducible(run(stage, folder="stopped")) == reproducible(run(stage, folder="quiet"))
+    models = [(tmp_path / name / stage.id / POTENTIAL) for name in ("stopped", "quiet")]
+    assert tensors(models[0]) == tensors(models[1])
 
 
 def tensors(path: Path) -> bytes:

@@ -1,0 +1,29 @@
+"""The short form of ``benchmarks/chaos.py``: two drivers on one store, and a kill of each kind."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHAOS = Path(__file__).parents[2] / "benchmarks" / "chaos.py"
+
+
+@pytest.mark.slow
+def test_killed_workers_and_drivers_cost_no_row_and_duplicate_none(tmp_path: Path) -> None:
+    out = tmp_path / "chaos.json"
+    kinds = ["worker SIGKILL", "worker SIGTERM", "driver SIGKILL"]
+    options = ["--stages", "10", "--steps", "400", "--limit", "60", "--no-nodes", "--no-disk"]
+    done = subprocess.run(
+        [sys.executable, str(CHAOS), str(out), *options, "--kinds", *kinds],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(out.read_text())
+    assert told["passed"]
+    assert told["kills_by_kind"] == dict.fromkeys(sorted(kinds), 1)
+    assert told["drivers_started"] >= 3
+    assert told["reads_meanwhile"] > 10
