@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mfscale.results import CURVE_SCHEMA, ERRORS_SCHEMA, Store, turn
+from mfscale.results import CURVE_SCHEMA, ERRORS_SCHEMA, Store, StoreError, turn
 from mfscale.study import Stage
 from mfscale.training import POTENTIAL, Interrupted
 
