@@ -3,10 +3,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# What `ray up cluster.yaml` talks to AWS with; it asks for an older dateutil than it works with.
+AWS := boto3 botocore s3transfer jmespath
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: quickstart test lint clean
+.PHONY: quickstart test lint wheel clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/mfscale run sweeps/quickstart.yaml --store quickstart/store --cpus 2
@@ -39,7 +41,13 @@ $(VENV)/installed: $(VENV)/python pyproject.toml
 
 $(VENV)/installed-test: $(VENV)/installed
 	$(BIN)/pip install --quiet --editable '.[test]'
+	$(BIN)/pip install --quiet --no-deps $(AWS)
 	touch $@
 
+# What cluster.yaml carries to every machine of a cluster.
+wheel: $(VENV)/installed
+	rm -rf dist
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
 clean:
-	rm -rf $(VENV) quickstart
+	rm -rf $(VENV) quickstart dist
