@@ -63,7 +63,10 @@ def faults(path: Path) -> list[str]:
     if SECRET.search(text):
         found.append("a secret stands in the file: it belongs into ~/.ray/auth_token or a profile")
     values = json.dumps(config)
-    found += [f"{left} is to be replaced: see the line's EDIT" for left in dict.fromkeys(LEFT.findall(values))]
+    found += [
+        f"{left} is to be replaced: see the line's EDIT"
+        for left in dict.fromkeys(LEFT.findall(values))
+    ]
     return found
 
 

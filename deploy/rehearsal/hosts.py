@@ -55,7 +55,9 @@ def lacking() -> str | None:
     command = [*_unshared(), "true"]
     tried = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
     if tried.returncode:
-        return f"this root may make no namespaces ({tried.stderr.strip()}): use a machine of your own"
+        return (
+            f"this root may make no namespaces ({tried.stderr.strip()}): use a machine of your own"
+        )
     return None
 
 

@@ -53,7 +53,7 @@ def test_what_is_left_to_edit_is_named(folder: Path) -> None:
     ("right", "wrong", "said"),
     [
         ("  region:", "  regoin:", "provider: regoin is not known"),
-        ("InstanceType: g6.xlarge", "InstanceType: g6.xlarg", "g6.xlarg is not in the list"),
+        ("InstanceType: g5.xlarge", "InstanceType: g5.xlarg", "g5.xlarg is not in the list"),
         ("ImageId: *image", "ImageID: *image", "ImageID"),
         ("VolumeSize: 100", "VolumeSize: large", "VolumeSize"),
         ("{CPU: 4, GPU: 1}", "{CPU: 8, GPU: 1}", "4 cores and 1 GPUs"),
