@@ -9,7 +9,6 @@ of machines; here a key is known or it is an error. Exit status: 0, or 2 with a 
 import argparse
 import json
 import logging
-import os
 import re
 import sys
 from collections.abc import Iterator
@@ -96,7 +95,7 @@ def _machine(config: dict[str, Any], name: str, kind: dict[str, Any]) -> Iterato
     cores, gpus = MACHINES.get(node.get("InstanceType"), (None, None))
     resources = kind.get("resources", {})
     if cores is None:
-        yield f"{node.get('InstanceType')} is not in the list of machines; add it to deploy/check.py"
+        yield f"{node.get('InstanceType')} is not in the list of deploy/check.py: add it there"
     elif not head and resources != {"CPU": cores, **({"GPU": gpus} if gpus else {})}:
         yield f"a {node['InstanceType']} has {cores} cores and {gpus} GPUs, not {resources}"
     if any(not isinstance(value, int) for value in resources.values()):
@@ -141,7 +140,7 @@ def _closed(config: dict[str, Any]) -> Iterator[str]:
 def _carried(config: dict[str, Any], folder: Path) -> Iterator[str]:
     """What the machines get from here is here."""
     for local in config["file_mounts"].values():
-        path = folder / os.path.expanduser(local)
+        path = folder / Path(local).expanduser()
         if not path.exists():
             remedy = {"dist": "make wheel", "~/.ray/auth_token": "ray get-auth-token --generate"}
             yield f"file_mounts: no {local} here; {remedy.get(local, 'make it')}"

@@ -1,4 +1,4 @@
-"""Hosts made of namespaces on one machine: each with a network, processes, a home and a /tmp of its own.
+"""Hosts made of namespaces on one machine: a network, processes, a home and a /tmp for each.
 
 A host is one process, Debian's sshd. When that ends, the kernel ends all that ran on the host and
 takes its network away, and so nothing is left behind, however a rehearsal ends.
@@ -87,11 +87,11 @@ class Host:
 
     def commands(self) -> dict[int, str]:
         """The command lines of all processes on the host."""
-        inside = os.readlink(f"/proc/{self.pid}/ns/pid")
+        inside = Path(f"/proc/{self.pid}/ns/pid").readlink()
         found = {}
         for entry in Path("/proc").iterdir():
             try:
-                if entry.name.isdecimal() and os.readlink(entry / "ns" / "pid") == inside:
+                if entry.name.isdecimal() and (entry / "ns" / "pid").readlink() == inside:
                     line = (entry / "cmdline").read_bytes()
                     found[int(entry.name)] = line.replace(b"\0", b" ").decode(errors="replace")
             except OSError:  # it has ended

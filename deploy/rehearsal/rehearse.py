@@ -1,4 +1,4 @@
-"""Rehearse a cluster on one machine: ``ray up``, a study on three hosts of which one is lost, ``ray down``.
+"""Rehearse a cluster on one machine: ``ray up``, a study, the loss of a host, ``ray down``.
 
     python deploy/rehearsal/rehearse.py --out rehearsal.json
 
@@ -27,14 +27,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import bucket
 import yaml
-from hosts import Host, Site, apart, lacking
+from hosts import LAPTOP, Host, Site, apart, lacking
 
 HERE = Path(__file__).resolve().parent
 WORKERS = ("worker-1", "worker-2", "worker-3")
 LIMIT_S = 600
 FINISHED_BEFORE = 3
 """How many stages have ended when a worker is lost."""
+NOTICED_S = 60
+"""How long workers may take to see that ``ray down`` has ended their head."""
 NOTICES = {
     "AUTOSCALER_UPDATE_INTERVAL_S": "1",
     "RAY_health_check_period_ms": "1000",
@@ -48,25 +51,35 @@ NOTICES = {
 def main() -> int:
     """Make the laptop, rehearse on it, and leave nothing."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
-    parser.add_argument("--store", default="folder", help="`folder`, on a file system all share")
+    parser.add_argument(
+        "--store",
+        default="folder",
+        help="`folder`, on a file system that all share, or s3://BUCKET/PREFIX on a server here",
+    )
     parser.add_argument("--study", type=Path, default=HERE / "study.yaml")
     parser.add_argument("--out", type=Path, help="where what happened is written, as JSON")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
         return _report(Rehearsal(options.inside, options.store, options.study).run(), options.out)
-    if (reason := lacking()) is not None:
+    reason = lacking()
+    if options.store.startswith("s3://") and bucket.server() is None:
+        reason = (
+            "no moto_server here: pip install 'moto[server]' elsewhere, and name it: MOTO_SERVER"
+        )
+    if reason is not None:
         print(f"cannot rehearse: {reason}", file=sys.stderr)
         return 2
     folder = Path(tempfile.mkdtemp(prefix="rehearsal-"))
     out = options.out.resolve() if options.out else None
     command = [sys.executable, __file__, "--inside", str(folder), "--store", options.store]
-    command += ["--study", str(options.study.resolve()), "--out", str(folder / "told.json")]
+    told = folder / "shared" / "told.json"
+    command += ["--study", str(options.study.resolve()), "--out", str(told)]
     laptop = subprocess.Popen(apart(command))  # noqa: S603 - ourselves
     try:
         status = laptop.wait()
-        if out is not None and (folder / "told.json").exists():
-            shutil.copyfile(folder / "told.json", out)
+        if out is not None and told.exists():
+            shutil.copyfile(told, out)
     except KeyboardInterrupt:
         status = 130
     finally:
@@ -114,6 +127,10 @@ class Rehearsal:
         """Everything from the first host to ``ray down``, and what came of it."""
         self.site.start()
         try:
+            if self.store.startswith("s3://"):
+                keys = bucket.serve(self.store, LAPTOP, self.shared / "moto.log")
+                for environment in (self.environment, self.on_hosts, os.environ):
+                    environment.update(keys)
             for name in ("head", *WORKERS):
                 self.site.add(name)
             self.config.write_text(yaml.safe_dump(self._cluster()), encoding="utf-8")
@@ -137,6 +154,7 @@ class Rehearsal:
     def _cluster(self) -> dict[str, Any]:
         """What ``cluster.yaml`` is for AWS, for hosts that are there."""
         head, *workers = self.site.hosts.values()
+        ours = "--autoscaling-config=~/ray_bootstrap_config.yaml"
         start = "ray start --object-store-memory=100000000 --disable-usage-stats"
         exported = " ".join(f"{name}={value}" for name, value in self.on_hosts.items())
         return {
@@ -152,8 +170,7 @@ class Rehearsal:
             "upscaling_speed": 10,
             "head_start_ray_commands": [
                 "ray stop",
-                f"{start} --head --port=6379 --num-cpus=0 --include-dashboard=false "
-                "--autoscaling-config=~/ray_bootstrap_config.yaml",
+                f"{start} --head --port=6379 --num-cpus=0 --include-dashboard=false {ours}",
             ],
             "worker_start_ray_commands": [
                 "ray stop",
@@ -211,22 +228,34 @@ class Rehearsal:
 
     def _look(self) -> None:
         """What the store has, who trained what, and what still runs on the hosts."""
-        trained = _trained(self.shared / "store" / "logs")
+        logs = self.shared / "store" / "logs"
+        if self.store.startswith("s3://"):
+            bucket.fetch(self.store, "logs", logs)
+        trained = _trained(logs)
         lost = self.told.get("cut", {}).get("host")
         self.told["status"] = self._status()
         self.told["hosts"] = dict(Counter(hosts[-1] for hosts in trained.values()))
         self.told["moved"] = {
             stage: hosts for stage, hosts in trained.items() if lost in hosts and hosts[-1] != lost
         }
-        self.told["left_running"] = {
-            host.name: ray for host in self.site.hosts.values() if (ray := _rays(host))
-        }
+        self.told["left_running"] = self._left_running(lost)
         self.told["passed"] = bool(
             self.told["run_status"] == 0
             and self.told["fit_status"] == 0
             and self.told["status"].get("finished") == self.told["status"]["stages"]
             and self.told["moved"]
+            and not self.told["left_running"]
         )
+
+    def _left_running(self, lost: str | None) -> dict[str, list[str]]:
+        """Ray's processes on the hosts that can be reached: workers notice that their head went."""
+        reached = [host for name, host in self.site.hosts.items() if name != lost]
+        for _ in range(NOTICED_S):
+            left = {host.name: ray for host in reached if (ray := _rays(host))}
+            if not left:
+                break
+            time.sleep(1)
+        return left
 
     def _ray(self, *arguments: str) -> None:
         done = self._do("ray", *arguments)
@@ -269,7 +298,7 @@ def _trained(logs: Path) -> Mapping[str, list[str]]:
 
 def _rays(host: Host) -> list[str]:
     """Ray's processes on a host."""
-    return [line for line in host.commands().values() if "ray/" in line or "ray::" in line]
+    return [line.strip()[:80] for line in host.commands().values() if re.search("ray(::|/)", line)]
 
 
 if __name__ == "__main__":

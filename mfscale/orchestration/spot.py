@@ -1,4 +1,4 @@
-"""What ``cluster.yaml`` starts machines with: Ray's own for AWS, and spot machines where there are any."""
+"""What ``cluster.yaml`` starts machines with: spot machines of AWS, and others without any."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""``cluster.yaml`` is sound as far as can be told offline, and ``deploy/check.py`` tells if it is not."""
+"""``cluster.yaml`` is sound as far as can be told offline; ``deploy/check.py`` tells if not."""
 
 import os
 import shutil
