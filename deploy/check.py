@@ -54,7 +54,7 @@ def faults(path: Path) -> list[str]:
         return [f"no YAML: {error}"]
     found = [*_by_ray(config)]
     if not found:
-        found += _provider(config["provider"])
+        found += [f"provider: {fault}" for fault in _provider(config["provider"])]
         for name, kind in config["available_node_types"].items():
             found += [f"{name}: {fault}" for fault in _machine(config, name, kind)]
         found += _closed(config)
@@ -81,11 +81,18 @@ def _by_ray(config: dict[str, Any]) -> Iterator[str]:
 
 def _provider(provider: dict[str, Any]) -> Iterator[str]:
     for key in provider.keys() - PROVIDER:
-        yield f"provider: {key} is not known; there are {', '.join(sorted(PROVIDER))}"
+        yield f"{key} is not known; there are {', '.join(sorted(PROVIDER))}"
     if provider.get("type") not in {"aws", "external"} or "region" not in provider:
-        yield "provider: type and region are needed"
+        yield "type (aws or external) and region are needed"
     elif not re.fullmatch(r"[a-z]{2}(-[a-z]+)+-\d", str(provider["region"])):
-        yield f"provider: {provider['region']} is no region of AWS"
+        yield f"{provider['region']} is no region of AWS"
+    if provider.get("type") == "external":
+        from ray.autoscaler._private.providers import _NODE_PROVIDERS
+
+        try:
+            _NODE_PROVIDERS["external"](provider)
+        except (ImportError, AttributeError, KeyError, ValueError) as error:
+            yield f"module cannot be imported ({error}): is mfscale installed here, and boto3?"
 
 
 def _machine(config: dict[str, Any], name: str, kind: dict[str, Any]) -> Iterator[str]:

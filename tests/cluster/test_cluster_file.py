@@ -53,6 +53,7 @@ def test_what_is_left_to_edit_is_named(folder: Path) -> None:
     ("right", "wrong", "said"),
     [
         ("  region:", "  regoin:", "provider: regoin is not known"),
+        ("spot.SpotFirst", "spot.SpotLast", "module cannot be imported"),
         ("InstanceType: g5.xlarge", "InstanceType: g5.xlarg", "g5.xlarg is not in the list"),
         ("ImageId: *image", "ImageID: *image", "ImageID"),
         ("VolumeSize: 100", "VolumeSize: large", "VolumeSize"),
