@@ -297,8 +297,9 @@ def _trained(logs: Path) -> Mapping[str, list[str]]:
 
 
 def _rays(host: Host) -> list[str]:
-    """Ray's processes on a host."""
-    return [line.strip()[:80] for line in host.commands().values() if re.search("ray(::|/)", line)]
+    """Ray's processes on a host that could still work; its log monitor outlives them."""
+    able = re.compile("/raylet --|gcs_server --|^ray::")
+    return [line.strip()[:80] for line in host.commands().values() if able.search(line)]
 
 
 if __name__ == "__main__":

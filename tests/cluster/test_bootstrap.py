@@ -1,4 +1,4 @@
-"""What ``ray up cluster.yaml`` makes on AWS before it logs in: on moto's EC2, with Ray's own code."""
+"""What ``ray up cluster.yaml`` makes on AWS before it logs in: on moto's EC2, by Ray's own code."""
 
 import os
 import shutil
