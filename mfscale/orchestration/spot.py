@@ -17,7 +17,7 @@ NO_SPOT = frozenset(
 """What EC2 says where it has no spot machine to give, in any zone."""
 
 
-class SpotFirst(AWSNodeProvider):  # type: ignore[misc] - Ray's has no types
+class SpotFirst(AWSNodeProvider):
     """Starts a machine on demand where it is not to be had as a spot machine.
 
     Ray's autoscaler asks again for the same kind of machine when EC2 refuses one at once, whatever
