@@ -116,10 +116,13 @@ class Site:
         Where keys and the hosts' own file systems are.
     shared
         Folders that all hosts see alike, as on a file system that they share.
+    tools
+        Folders that the laptop sees beside.
     """
 
     folder: Path
     shared: Sequence[Path]
+    tools: Sequence[Path] = ()
     hosts: dict[str, Host] = field(default_factory=dict)
 
     @property
@@ -131,7 +134,7 @@ class Site:
         """Make the bridge and the key, and give the laptop a home and a /tmp of its own."""
         self.folder.mkdir(parents=True)
         _do("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key))
-        settle("laptop", self.folder / "laptop", [*self.shared, self.folder])
+        settle("laptop", self.folder / "laptop", [*self.shared, *self.tools, self.folder])
         _do("ip", "link", "set", "lo", "up")
         _do("ip", "link", "add", BRIDGE, "type", "bridge")
         _do("ip", "address", "add", f"{LAPTOP}/24", "dev", BRIDGE)

@@ -102,7 +102,9 @@ class Rehearsal:
     def __init__(self, folder: Path, store: str, study: Path) -> None:
         self.shared = folder / "shared"
         self.shared.mkdir()
-        self.site = Site(folder / "site", [self.shared])
+        served = bucket.server() if store.startswith("s3://") else None
+        tools = [Path(served).parents[1]] if served else []
+        self.site = Site(folder / "site", [self.shared], tools)
         self.study = self.shared / "study.yaml"
         self.study.write_bytes(study.read_bytes())
         self.store = str(self.shared / "store") if store == "folder" else store
