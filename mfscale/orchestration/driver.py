@@ -38,6 +38,7 @@ def run(
     cpus: int,
     gpus: int = 0,
     on_progress: Callable[[Progress], None] = lambda _: None,
+    on_ended: Callable[[str], None] = lambda _: None,
     grow: Callable[[Sequence[Choice]], StudyGraph] | None = None,
     on_stop: Callable[[int], None] = lambda _: None,
     checkpoint_every_s: float = 15.0,
@@ -59,6 +60,8 @@ def run(
         Slots: one stage a processor core, or one a GPU if there are any.
     on_progress
         Told whenever a stage starts or ends.
+    on_ended
+        Told the id of each stage whose row is in the store; must return at once.
     grow
         Expands the study again with choices that its tunings have made; needed if it has any.
     on_stop
@@ -79,7 +82,13 @@ def run(
     stopped_by: int | None = None
     with store.in_use():
         campaign = Campaign(
-            graph, store, estimate, slots=gpus or cpus, on_progress=on_progress, grow=grow
+            graph,
+            store,
+            estimate,
+            slots=gpus or cpus,
+            on_progress=on_progress,
+            on_ended=on_ended,
+            grow=grow,
         )
         if campaign.unfinished:
 
