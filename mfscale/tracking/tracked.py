@@ -141,14 +141,14 @@ def find_curve(store: Store, stage_id: str) -> pa.Table | None:
 
 def described(name: str) -> str:
     """What a quantity of the learning curve is, with its unit."""
-    meta = CURVE_SCHEMA.field(name).metadata
-    unit = meta.get(b"unit", b"").decode()
-    return meta[b"description"].decode() + (f" ({unit})" if unit else "")
+    told: dict[bytes, bytes] = CURVE_SCHEMA.field(name).metadata
+    description, unit = (told.get(key, b"").decode() for key in (b"description", b"unit"))
+    return f"{description} ({unit})" if unit else description
 
 
 def _name(known: Mapping[str, Any]) -> str:
     if "labels" not in known:  # of a failed stage the store knows little more than its id
-        return f"{known['stage_id']}"
+        return str(known["stage_id"])
     before = known.get("pretraining", "none")
     name = f"{known['labels']}, seed {known['seed']}"
     return name if before == "none" else f"{before} > {name}"

@@ -98,5 +98,6 @@ def _settings() -> wandb.Settings:
         x_disable_meta=True,
         x_disable_stats=True,
         x_disable_machine_info=True,
+        x_save_requirements=False,
         init_timeout=_PATIENCE_S,
     )
