@@ -56,6 +56,11 @@ def run_and_report(
         for architecture in {stage.model.architecture for stage in to_run}:
             check_installed(architecture)
         stderr.print(f"Running {graph.name} into {store.path} …", soft_wrap=True)
+
+    def on_stop(number: int) -> None:
+        _say_stopping(number)
+        trackers.hurry()
+
     with (
         following(track, store, graph) as trackers,
         shown(len(graph.stages), quiet=json) as on_progress,
@@ -69,7 +74,7 @@ def run_and_report(
             on_progress=on_progress,
             on_ended=trackers.tell,
             grow=grow and trackers.growing(grow),
-            on_stop=_say_stopping,
+            on_stop=on_stop,
         )
     _report(graph, store, summary, trackers.written, json=json)
     if summary.progress.ended < summary.progress.total:

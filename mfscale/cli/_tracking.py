@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 60.0
 """How long the end of a run waits for a tracker that has not taken all stages."""
+SHORT_PATIENCE_S = 3.0
+"""The same after a signal: who sent it may kill what takes long."""
 
 
 class TrackerName(StrEnum):
@@ -54,6 +56,7 @@ class Following:
     def __init__(self, names: Iterable[TrackerName], store: "Store", graph: "StudyGraph") -> None:
         self._store = store
         self._graph = graph
+        self._patience_s = PATIENCE_S
         self._followers = [self._follower(name.value) for name in dict.fromkeys(names)]
 
     def tell(self, stage_id: str) -> None:
@@ -70,11 +73,15 @@ class Following:
 
         return grown
 
+    def hurry(self) -> None:
+        """Wait less at the end."""
+        self._patience_s = SHORT_PATIENCE_S
+
     def close(self) -> None:
         """Wait a while for trackers that have not taken all; Ctrl-C waits no longer."""
         for follower in self._followers:
             with suppress(KeyboardInterrupt):
-                follower.close(PATIENCE_S)
+                follower.close(self._patience_s)
 
     @property
     def written(self) -> dict[str, int]:

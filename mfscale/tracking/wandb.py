@@ -89,7 +89,7 @@ def _tags(stage: TrackedStage) -> list[str]:
 
 
 def _settings() -> wandb.Settings:
-    """Of the machine that copies results W&B is told nothing: they were computed elsewhere."""
+    """Of the machine that copies results W&B learns no more than its name: others computed them."""
     return wandb.Settings(
         console="off",
         silent=True,

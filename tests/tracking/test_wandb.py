@@ -76,11 +76,12 @@ def test_runs_hold_settings_curves_errors_and_ends(
     assert capfd.readouterr() == ("", "")
 
 
-def test_of_the_machine_that_copies_it_is_told_nothing(store: Store, stages: list[Stage]) -> None:
+def test_of_the_machine_that_copies_it_is_told_the_name_alone(
+    store: Store, stages: list[Stage]
+) -> None:
     folder = write(store, stages[:1])
     (path,) = folder.glob("offline-run-*/run-*.wandb")
     run = read_back(path)["run"]
-    assert not run.host
     assert not run.git.remote_url
     assert str(Path.cwd()).encode() not in path.read_bytes()
     assert not [*(path.parent / "files").iterdir()]
