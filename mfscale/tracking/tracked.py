@@ -103,6 +103,7 @@ def tracked_stage(
     known: dict[str, Any] = {
         key: _plain(value) for key, value in row.items() if not _missing(value)
     }
+    known = {key: value for key, value in known.items() if value or not _is_sum(key)}
     strategies = tuple(dict.fromkeys(place.partition("[")[0] for place in places))
     return TrackedStage(
         stage_id=known["stage_id"],
@@ -152,6 +153,11 @@ def _name(known: Mapping[str, Any]) -> str:
     before = known.get("pretraining", "none")
     name = f"{known['labels']}, seed {known['seed']}"
     return name if before == "none" else f"{before} > {name}"
+
+
+def _is_sum(key: str) -> bool:
+    """Whether a column is 0 or absent for methods of other stages, as the store happens to be."""
+    return key.startswith("n_labels_")
 
 
 def _is_metric(key: str) -> bool:

@@ -1,5 +1,6 @@
 """Stages as runs of Weights & Biases; a run's id is the stage's."""
 
+import json
 import os
 import shutil
 from collections import defaultdict
@@ -13,13 +14,14 @@ from mfscale.tracking.tracked import TrackedStage
 FOLDER = "mfscale-tracking"
 _LONGEST_TAG, _LONGEST_GROUP = 64, 128
 _PATIENCE_S = 30
+_MARKER = "mfscale.json"
 
 
 class WandB:
     """A project, each stage a run.
 
     W&B takes no step of a run twice, so that a stage written again adds nothing to its curve.
-    Without a network (``WANDB_MODE=offline``) a stage's earlier files are replaced.
+    Offline (``WANDB_MODE=offline``) a stage that has changed replaces its earlier files.
 
     Parameters
     ----------
@@ -40,9 +42,11 @@ class WandB:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._project = project or known.project or "mfscale"
         self._mode = known.mode
-        self._offline: dict[str, list[Path]] = defaultdict(list)
-        for path in (self._folder / "wandb").glob("offline-run-*-*"):
-            self._offline[path.name.rpartition("-")[2]].append(path)
+        self._offline: dict[str, dict[str, Path]] = defaultdict(dict)
+        for path in (self._folder / "wandb").glob(f"offline-run-*-*/{_MARKER}"):
+            told = json.loads(path.read_text(encoding="utf-8"))
+            if told["project"] == self._project:
+                self._offline[told["stage_id"]][told["digest"]] = path.parent
         here = (
             without_secrets(known.base_url)
             if known.mode == "online"
@@ -51,7 +55,10 @@ class WandB:
         self.place = f"{here}, project {self._project}"
 
     def write(self, stage: TrackedStage) -> bool:
-        """Write a stage as a run."""
+        """Write a stage as a run; false if it is there as it is, as only offline files tell."""
+        earlier = self._offline[stage.stage_id]
+        if stage.digest in earlier:
+            return False
         run = wandb.init(
             project=self._project,
             id=stage.stage_id,
@@ -72,11 +79,17 @@ class WandB:
         folder = Path(run.dir).parent
         run.finish(exit_code=0 if stage.status == "finished" else 1)
         if self._mode == "offline":
-            for old in self._offline[stage.stage_id]:
-                if old.name != folder.name:
+            self._mark(stage, folder)
+            for old in earlier.values():
+                if old.name != folder.name:  # W&B tells folders apart by the second
                     shutil.rmtree(old, ignore_errors=True)
-            self._offline[stage.stage_id] = [folder]
+            self._offline[stage.stage_id] = {stage.digest: folder}
         return True
+
+    def _mark(self, stage: TrackedStage, folder: Path) -> None:
+        """Note whose an offline run is, for the next time; `wandb sync` leaves this file here."""
+        told = {"project": self._project, "stage_id": stage.stage_id, "digest": stage.digest}
+        (folder / _MARKER).write_text(json.dumps(told), encoding="utf-8")
 
     def close(self) -> None:
         """End W&B's own process, if no other run uses it."""

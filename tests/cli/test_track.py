@@ -31,10 +31,10 @@ def test_a_store_is_copied_once(
 ) -> None:
     command = ["track", "--to", "tensorboard", "--store", store.path, "--out", tmp_path / "board"]
     first = call(*command, "--study", study_file, "--where", "seed=0")
-    assert "tensorboard: 7 stages written, 0 there already (7 finished)" in first.output
-    assert len([*(tmp_path / "board").glob("*/events.out.tfevents.*")]) == 7
+    assert "tensorboard: 9 stages written, 0 there already (9 finished)" in first.output
+    assert len([*(tmp_path / "board").glob("*/events.out.tfevents.*")]) == 9
     again = answer(call(*command, "--study", study_file, "--where", "seed=0", "--json"))
-    assert (again["written"], again["unchanged"], again["finished"]) == (0, 7, 7)
+    assert (again["written"], again["unchanged"], again["finished"]) == (0, 9, 9)
     assert again["place"] == str(tmp_path / "board")
 
 

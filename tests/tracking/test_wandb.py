@@ -1,6 +1,7 @@
 """Runs that W&B keeps in a folder when offline, read back record by record."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,19 @@ def test_runs_hold_settings_curves_errors_and_ends(
     assert told[stages[3].id]["run"].notes == "its worker died 3 times"
 
     again = write(store, stages)
-    assert len([*again.glob("offline-run-*/run-*.wandb")]) == 4
+    assert {*again.glob("offline-run-*/run-*.wandb")} == {
+        file for found in files.values() for file in found
+    }
+    finished = read_stage(store, stages[1].id)
+    assert finished is not None
+    retried = replace(finished, stage_id=stages[3].id)
+    tracker = open_tracker("wandb", out="board", project="mine")
+    assert tracker.write(retried)
+    assert not tracker.write(retried)
+    (replaced,) = folder.glob(f"offline-run-*/run-{stages[3].id}.wandb")
+    assert read_back(replaced)["exit"] == 0
+    assert open_tracker("wandb", out="board", project="other").write(retried)
+    assert replaced.exists()
     assert capfd.readouterr() == ("", "")
 
 
