@@ -69,7 +69,7 @@ class WandB:
             tags=_tags(stage),
             notes=stage.reason,
             config=dict(stage.config),
-            dir=str(self._folder),
+            dir=str(self._folder.absolute()),  # relative, its process would take it for its own
             settings=_settings(),
         )
         for point in stage.curve:
@@ -81,8 +81,7 @@ class WandB:
         if self._mode == "offline":
             self._mark(stage, folder)
             for old in earlier.values():
-                if old.name != folder.name:  # W&B tells folders apart by the second
-                    shutil.rmtree(old, ignore_errors=True)
+                shutil.rmtree(old, ignore_errors=True)
             self._offline[stage.stage_id] = {stage.digest: folder}
         return True
 
