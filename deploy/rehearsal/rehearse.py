@@ -244,7 +244,7 @@ class Rehearsal:
         self.told["passed"] = bool(
             self.told["run_status"] == 0
             and self.told["fit_status"] == 0
-            and self.told["status"].get("finished") == self.told["status"]["stages"]
+            and self.told["status"].get("finished", 0) == self.told["status"].get("stages")
             and "cut" in self.told  # a lost host trained: its stage is finished elsewhere,
             # which only a folder shows, for in a bucket there is no log of what never ended
             and (self.told["moved"] or self.store.startswith("s3://"))
