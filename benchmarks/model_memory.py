@@ -86,7 +86,9 @@ def measured(architecture: str, size: str, *, forces: bool) -> dict[str, object]
         "kb_per_atom": round(float(per_atom), 2),
         "kb_per_edge": round(float(per_edge), 2),
         "fitted_over_measured": [round(float(f), 3) for f in fitted],
-        "atoms_edges_mb": [[*map(int, e), round(p / 1e6, 2)] for e, p in zip(extents, peaks)],
+        "atoms_edges_mb": [
+            [*map(int, e), round(p / 1e6, 2)] for e, p in zip(extents, peaks, strict=True)
+        ],
     }
 
 

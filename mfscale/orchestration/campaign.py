@@ -11,6 +11,7 @@ from mfscale.orchestration import worker
 from mfscale.orchestration.estimate import Rates
 from mfscale.orchestration.progress import Progress
 from mfscale.orchestration.schedule import Schedule, Skip
+from mfscale.orchestration.shares import Rooms
 from mfscale.orchestration.tunings import Tunings
 from mfscale.results import Store, StoreError, turn
 from mfscale.study import Choice, Stage, StudyGraph
@@ -74,6 +75,8 @@ class Campaign:
         As `mfscale.orchestration.driver.run` takes them.
     grow
         Expands the study again with choices that its tunings have made.
+    rooms
+        What stages have to run in; a core each if not given.
     """
 
     def __init__(
@@ -85,9 +88,11 @@ class Campaign:
         slots: int,
         on_progress: Callable[[Progress], None],
         grow: Callable[[Sequence[Choice]], StudyGraph] | None = None,
+        rooms: Rooms | None = None,
     ) -> None:
         self.store = store
         self.slots = slots
+        self.rooms = rooms or Rooms(cpus=slots)
         self.on_progress = on_progress
         self.constant: Mapping[str, Any] = {}
         self.stopping = False
@@ -134,11 +139,15 @@ class Campaign:
             if stage_id is None:
                 return None
             stage = self.graph.stages[stage_id]
+        if not self.rooms.enter(stage):
+            self._return(stage)
+            return None
         if self._first_start is None:
             self._first_start = time.perf_counter()
         self._tell()
         return stage.id, {
             **self.constant,
+            **self.rooms.config(stage),
             worker.STAGE: stage.model_dump_json(),
             worker.AGAIN: stage.id in self._again,
             worker.TRIAL: trial,
@@ -150,14 +159,18 @@ class Campaign:
         Such a stage starts again from its last checkpoint, and so does one that stopped as asked.
         """
         stage = self.tunings.stage(stage_id) or self.graph.stages[stage_id]
+        self.rooms.leave(stage_id)
         if result is None or "status" not in result:
             if self.stopping or self._may_start_again(stage_id):
                 self._put_back(stage)
                 return
             reason = f"its worker died {CRASHES + 1} times, perhaps for want of memory"
-            result = {"status": "failed", "reason": reason}
-            log = self.store.log_path(stage_id, self.store.next_attempt(stage_id) - 1)
-            self._publish(stage, "failed", reason, log_file=str(log.relative_to(self.store.path)))
+            result = self._failed(stage, reason)
+        elif result["status"] == worker.OUT_OF_MEMORY:
+            if self.stopping or self.rooms.enlarge(stage):
+                self._put_back(stage)
+                return
+            result = self._failed(stage, self.rooms.too_large(stage))
         status: str = result["status"]
         if status == worker.INTERRUPTED:
             self._put_back(stage)
@@ -193,12 +206,22 @@ class Campaign:
         self._deaths[stage_id] = max(furthest, step), deaths
         return deaths <= CRASHES
 
+    def _failed(self, stage: Stage, reason: str) -> dict[str, Any]:
+        """Publish that a stage has failed of which its worker left no row."""
+        log = self.store.log_path(stage.id, self.store.next_attempt(stage.id) - 1)
+        self._publish(stage, "failed", reason, log_file=str(log.relative_to(self.store.path)))
+        return {"status": "failed", "reason": reason}
+
     def _put_back(self, stage: Stage) -> None:
+        self._return(stage)
+        self._tell()
+
+    def _return(self, stage: Stage) -> None:
+        """Let a stage that was to start, or has stopped, start later."""
         if stage.purpose == "tune":
             self.tunings.put_back(stage.id)
         else:
             self.schedule.put_back(stage.id)
-        self._tell()
 
     def _take(self, graph: StudyGraph) -> None:
         """Add the stages and tunings of a study that are new."""

@@ -1,5 +1,6 @@
 """Run what a store lacks of a study, on Ray."""
 
+import math
 import shutil
 import signal
 import tempfile
@@ -13,9 +14,10 @@ from mfscale.orchestration.campaign import Campaign, Ended
 from mfscale.orchestration.cluster import OrchestrationError, local_ray, own_errors
 from mfscale.orchestration.estimate import Rates
 from mfscale.orchestration.progress import Progress
+from mfscale.orchestration.shares import Rooms
 from mfscale.orchestration.stopping import Stopped, Stopping
 from mfscale.results import Store, StoreError
-from mfscale.study import Choice, StudyGraph
+from mfscale.study import Choice, Stage, StudyGraph
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ def run(
     estimate: Rates,
     cpus: int,
     gpus: int = 0,
+    gpu_share: float | None = None,
+    gpu_bytes: Callable[[Stage], float] = lambda _: math.inf,
     on_progress: Callable[[Progress], None] = lambda _: None,
     grow: Callable[[Sequence[Choice]], StudyGraph] | None = None,
     on_stop: Callable[[int], None] = lambda _: None,
@@ -56,7 +60,11 @@ def run(
     estimate
         Orders the work and gives the time left.
     cpus, gpus
-        Slots: one stage a processor core, or one a GPU if there are any.
+        What there is: one stage a processor core, or on the GPUs if there are any.
+    gpu_share
+        Of a GPU that each stage begins with; unset: as its memory asks for.
+    gpu_bytes
+        Memory of a GPU that a stage is estimated to need; where nobody knows, a whole one.
     on_progress
         Told whenever a stage starts or ends.
     grow
@@ -78,8 +86,15 @@ def run(
     began = time.perf_counter()
     stopped_by: int | None = None
     with store.in_use():
+        rooms = Rooms(cpus=cpus, gpus=gpus, share=gpu_share, need=gpu_bytes)
         campaign = Campaign(
-            graph, store, estimate, slots=gpus or cpus, on_progress=on_progress, grow=grow
+            graph,
+            store,
+            estimate,
+            slots=rooms.at_once,
+            on_progress=on_progress,
+            grow=grow,
+            rooms=rooms,
         )
         if campaign.unfinished:
 
@@ -91,7 +106,7 @@ def run(
             stopping = Stopping(store, ask)
             try:
                 with stopping.leaving(), local_ray(cpus, gpus), own_errors(), stopping.watching():
-                    _tune(campaign, stopping, cpus, gpus, checkpoint_every_s)
+                    _tune(campaign, stopping, checkpoint_every_s)
             except KeyboardInterrupt as stop:
                 if stopped_by is None:  # Ray may have made a plain KeyboardInterrupt of a second
                     stopped_by = stop.number if isinstance(stop, Stopped) else signal.SIGINT
@@ -113,33 +128,29 @@ def run(
     )
 
 
-def _tune(
-    campaign: Campaign, stopping: Stopping, cpus: int, gpus: int, checkpoint_every_s: float
-) -> None:
+def _tune(campaign: Campaign, stopping: Stopping, checkpoint_every_s: float) -> None:
     """Run the campaign as one Tune experiment whose own files are thrown away."""
     from ray import tune  # noqa: PLC0415 - see local_ray
 
+    from mfscale.orchestration.gpus import reserved, smallest_memory  # noqa: PLC0415 - likewise
     from mfscale.orchestration.searcher import GraphSearcher  # noqa: PLC0415 - likewise
     from mfscale.orchestration.trainable import StageTrainable  # noqa: PLC0415 - likewise
 
-    share = cpus / gpus if gpus else 1.0
-    threads = max(1, int(share))
-    per_stage = {"cpu": min(share, float(threads)), "gpu": 1.0 if gpus else 0.0}
+    if campaign.rooms.gpus:
+        campaign.rooms.gpu_bytes = smallest_memory()
     campaign.constant = {
         worker.STORE: str(campaign.store.path.resolve()),
         worker.STOP: str(stopping.flag),
-        worker.THREADS: threads,
-        worker.GPU: bool(gpus),
         worker.SAVE_EVERY: checkpoint_every_s,
     }
     scratch = Path(tempfile.mkdtemp(prefix="mfscale-tune-"))
     try:
         tune.Tuner(
-            tune.with_resources(StageTrainable, per_stage),
+            tune.with_resources(StageTrainable, reserved),
             tune_config=tune.TuneConfig(
                 search_alg=GraphSearcher(campaign),
                 num_samples=-1,
-                max_concurrent_trials=campaign.slots,
+                max_concurrent_trials=campaign.rooms.at_once,
                 reuse_actors=True,
             ),
             run_config=tune.RunConfig(

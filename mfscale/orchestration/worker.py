@@ -13,23 +13,28 @@ import pyarrow as pa
 
 from mfscale.results import CURVE_SCHEMA, ERRORS_SCHEMA, Store, StoreError, turn
 from mfscale.study import Stage
-from mfscale.training import POTENTIAL, Interrupted
+from mfscale.training import POTENTIAL, Interrupted, is_out_of_memory
 
 SETTLED = frozenset({"finished", "diverged"})
 """Statuses that are results: such a stage never runs again."""
 INTERRUPTED = "interrupted"
 """What a worker tells of a stage that stopped as asked; it leaves no row, but its progress."""
+OUT_OF_MEMORY = "out of memory"
+"""What a worker tells of a stage that needs more room than it has; it leaves no row either."""
 TOLD = ("status", "reason", "samples_seen", "wall_time_s", "warnings")
 """Fields of a row that Tune, and so the driver, is told."""
 LOGGER = logging.getLogger("mfscale")
-STAGE, STORE, STOP, AGAIN, TRIAL, THREADS, GPU, SAVE_EVERY = (
+STAGE, STORE, STOP, AGAIN, TRIAL, CPUS, THREADS, GPU, PARTS, NOTES, SAVE_EVERY = (
     "stage",
     "store",
     "stop",
     "again",
     "trial",
+    "cpus",
     "threads",
     "gpu",
+    "batch_parts",
+    "notes",
     "checkpoint_every_s",
 )
 
@@ -61,7 +66,13 @@ def run_one(
     with store.in_use(), turn(store, stage.id, give_up=stop) as ours:
         if not ours:
             return {"status": INTERRUPTED, "reason": "stopped while another run trains it"}
-        return _run(stage, store, config, stop)
+        told = _run(stage, store, config, stop)
+    if config[GPU] or told["status"] == OUT_OF_MEMORY:
+        from mfscale.training.memory import release  # noqa: PLC0415 - which imports torch
+
+        # Only now, for an exception holds on to all that its stage had.
+        release(networks=told["status"] == OUT_OF_MEMORY)
+    return told
 
 
 class _Flag:
@@ -99,6 +110,9 @@ def _run(
             LOGGER.info("stage %s %s", stage.id, why)
             return {"status": INTERRUPTED, "reason": str(why)}
         except Exception as error:
+            if is_out_of_memory(error):
+                LOGGER.warning("stage %s: %s", stage.id, _at_a_glance(error))
+                return {"status": OUT_OF_MEMORY, "reason": _at_a_glance(error)}
             LOGGER.exception("stage %s failed", stage.id)
             reason = f"{type(error).__name__}: {error}"
             with suppress(StoreError):  # of a disk that is full: then the run tells, but no row
@@ -130,8 +144,11 @@ def _train(
 
     from mfscale.training import discard_progress, run_stage  # noqa: PLC0415 - which imports torch
     from mfscale.training.loop import Hopeless, never  # noqa: PLC0415 - likewise
+    from mfscale.training.memory import confine  # noqa: PLC0415 - likewise
 
     torch.set_num_threads(config[THREADS])
+    if config[GPU]:
+        confine(config[GPU])
     hopeless: Hopeless = never
     if config[TRIAL] is not None:
         from mfscale.orchestration.trials import watch  # noqa: PLC0415 - few stages are trials
@@ -145,6 +162,7 @@ def _train(
         checkpoint_every_s=config[SAVE_EVERY],
         hopeless=hopeless,
         interrupted=stop,
+        batch_parts=config[PARTS],
     )
     store.publish_curve(
         stage.id, pa.Table.from_pylist([asdict(p) for p in result.curve], CURVE_SCHEMA)
@@ -154,12 +172,23 @@ def _train(
             stage.id, pa.Table.from_pylist([asdict(e) for e in result.errors], ERRORS_SCHEMA)
         )
     log = store.log_path(stage.id, attempt)
-    row = {**result.row, "attempt": attempt, "log_file": str(log.relative_to(store.path))}
+    row = {
+        **result.row,
+        "attempt": attempt,
+        "log_file": str(log.relative_to(store.path)),
+        "gpu_share": config[GPU] or None,
+        "warnings": [*result.row["warnings"], *config[NOTES]],
+    }
     if again:
         row["warnings"] = [*row["warnings"], _again(again)]
     store.publish(row)
     discard_progress(store.checkpoint_dir(stage.id))
     return {key: row[key] for key in TOLD}
+
+
+def _at_a_glance(error: Exception) -> str:
+    """The first line of a message, which of torch may have many."""
+    return f"{type(error).__name__}: {error}".splitlines()[0][:300]
 
 
 def _again(row: dict[str, Any]) -> str:

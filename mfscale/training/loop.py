@@ -183,6 +183,7 @@ class Trainer:
                 save(self._snapshot(now))
                 saved = time.perf_counter()
         _load(self.parameters, now.best)
+        self.optimizer.zero_grad()  # the network is kept, and its gradients would be
         return Outcome(
             stop_reason=stop,
             converged=stop == "plateau" or (stop == "cap" and _flat(now)),
