@@ -19,6 +19,17 @@ if TYPE_CHECKING:
     from mfscale.results import Store
     from mfscale.study import Choice, StudyGraph
 
+
+def _share(text: str) -> float | None:
+    """A fraction of a GPU; None for ``auto``."""
+    if text == "auto":
+        return None
+    with suppress(ValueError):
+        if 0 < (share := float(text)) <= 1:
+            return share
+    raise typer.BadParameter(f"{text!r} is neither auto nor a fraction of a GPU, such as 0.25")
+
+
 CpusOption = Annotated[
     int | None, typer.Option("--cpus", min=1, help="Processor cores to use; all if not given.")
 ]
@@ -28,7 +39,7 @@ GpuShareOption = Annotated[
     typer.Option(
         "--gpu-share",
         metavar="auto|FRACTION",
-        parser=lambda text: _share(text),
+        parser=_share,
         help="Of a GPU, for each stage; auto: as its memory asks for.",
     ),
 ]
@@ -154,16 +165,6 @@ def footprints(graph: "StudyGraph") -> "Footprints":
         {of: size.n_parameters for of, size in sizes.items()},
         extents({(stage.dataset, stage.split) for stage in graph.all_stages()}),
     )
-
-
-def _share(text: str) -> float | None:
-    """A fraction of a GPU; None for ``auto``."""
-    if text == "auto":
-        return None
-    with suppress(ValueError):
-        if 0 < (share := float(text)) <= 1:
-            return share
-    raise typer.BadParameter(f"{text!r} is neither auto nor a fraction of a GPU, such as 0.25")
 
 
 def cores() -> int:
