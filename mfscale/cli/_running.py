@@ -1,6 +1,5 @@
 """Running a study or a part of it, and telling how that went; the same for run and retry."""
 
-import os
 import signal
 import sys
 from contextlib import suppress
@@ -31,9 +30,10 @@ def _share(text: str) -> float | None:
 
 
 CpusOption = Annotated[
-    int | None, typer.Option("--cpus", min=1, help="Processor cores to use; all if not given.")
+    int | None,
+    typer.Option("--cpus", min=1, help="Processor cores to use at most; all if not given."),
 ]
-GpusOption = Annotated[int, typer.Option("--gpus", min=0, help="GPUs to use.")]
+GpusOption = Annotated[int, typer.Option("--gpus", min=0, help="GPUs to use at most.")]
 GpuShareOption = Annotated[
     float | None,
     typer.Option(
@@ -43,6 +43,16 @@ GpuShareOption = Annotated[
         help="Of a GPU, for each stage; auto: as its memory asks for.",
     ),
 ]
+RayOption = Annotated[
+    str,
+    typer.Option(
+        "--ray-address",
+        envvar="RAY_ADDRESS",
+        metavar="HOST:PORT|auto|local",
+        help="A running Ray cluster to run on, seen from one of its machines; or a Ray of our own.",
+    ),
+]
+LOCAL_RAY = "local"
 BY_SIGNAL = 128
 """Exit status after a signal, less its number, as shells have it: 130 after Ctrl-C."""
 
@@ -53,7 +63,8 @@ def run_and_report(
     *,
     cpus: int | None,
     gpus: int,
-    gpu_share: float | None = None,
+    gpu_share: float | None,
+    address: str,
     json: bool,
     grow: "Callable[[Sequence[Choice]], StudyGraph] | None" = None,
 ) -> None:
@@ -79,10 +90,11 @@ def run_and_report(
             graph,
             store,
             estimate=speeds(graph, store, gpus=gpus),
-            cpus=cpus or cores(),
+            cpus=cpus,
             gpus=gpus,
             gpu_share=gpu_share,
             gpu_bytes=footprints(graph).bytes_of,
+            address=address,
             on_progress=on_progress,
             grow=grow,
             on_stop=_say_stopping,
@@ -165,11 +177,6 @@ def footprints(graph: "StudyGraph") -> "Footprints":
         {of: size.n_parameters for of, size in sizes.items()},
         extents({(stage.dataset, stage.split) for stage in graph.all_stages()}),
     )
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _report(graph: "StudyGraph", store: "Store", summary: "Summary", *, json: bool) -> None:

@@ -8,7 +8,14 @@ import typer
 
 from mfscale.cli._options import DEFAULT_STORE, JsonOption, StoreOption, StudyArgument
 from mfscale.cli._output import console, print_json
-from mfscale.cli._running import CpusOption, GpuShareOption, GpusOption, run_and_report
+from mfscale.cli._running import (
+    LOCAL_RAY,
+    CpusOption,
+    GpuShareOption,
+    GpusOption,
+    RayOption,
+    run_and_report,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +35,7 @@ def run(
     cpus: CpusOption = None,
     gpus: GpusOption = 0,
     gpu_share: GpuShareOption = None,
+    ray_address: RayOption = LOCAL_RAY,
     json: JsonOption = False,
 ) -> None:
     """Run the stages of a study that the store lacks.
@@ -46,7 +54,16 @@ def run(
         return expand_file(study, store)
 
     opened = Store(store, create=True)
-    run_and_report(graph, opened, cpus=cpus, gpus=gpus, gpu_share=gpu_share, json=json, grow=grow)
+    run_and_report(
+        graph,
+        opened,
+        cpus=cpus,
+        gpus=gpus,
+        gpu_share=gpu_share,
+        address=ray_address,
+        json=json,
+        grow=grow,
+    )
 
 
 def status(

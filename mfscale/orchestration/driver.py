@@ -11,7 +11,13 @@ from pathlib import Path
 
 from mfscale.orchestration import worker
 from mfscale.orchestration.campaign import Campaign, Ended
-from mfscale.orchestration.cluster import OrchestrationError, local_ray, own_errors
+from mfscale.orchestration.cluster import (
+    LOCAL,
+    OrchestrationError,
+    connected,
+    cores,
+    own_errors,
+)
 from mfscale.orchestration.estimate import Rates
 from mfscale.orchestration.progress import Progress
 from mfscale.orchestration.shares import Rooms
@@ -37,10 +43,11 @@ def run(
     store: Store,
     *,
     estimate: Rates,
-    cpus: int,
+    cpus: int | None = None,
     gpus: int = 0,
     gpu_share: float | None = None,
     gpu_bytes: Callable[[Stage], float] = lambda _: math.inf,
+    address: str = LOCAL,
     on_progress: Callable[[Progress], None] = lambda _: None,
     grow: Callable[[Sequence[Choice]], StudyGraph] | None = None,
     on_stop: Callable[[int], None] = lambda _: None,
@@ -60,11 +67,14 @@ def run(
     estimate
         Orders the work and gives the time left.
     cpus, gpus
-        What there is: one stage a processor core, or on the GPUs if there are any.
+        What there is: one stage a processor core, or on the GPUs if there are any. All cores that
+        are there if None.
     gpu_share
         Of a GPU that each stage begins with; unset: as its memory asks for.
     gpu_bytes
         Memory of a GPU that a stage is estimated to need; where nobody knows, a whole one.
+    address
+        Of the Ray to run on: one of our own, or a running cluster's ``HOST:PORT``, or ``auto``.
     on_progress
         Told whenever a stage starts or ends.
     grow
@@ -79,14 +89,14 @@ def run(
     OrchestrationError
         If there is nothing to run on.
     """
-    if cpus < 1 or gpus < 0:
+    if (cpus is not None and cpus < 1) or gpus < 0:
         raise OrchestrationError(
             f"cannot run on {cpus} CPUs and {gpus} GPUs; give at least --cpus 1"
         )
     began = time.perf_counter()
     stopped_by: int | None = None
     with store.in_use():
-        rooms = Rooms(cpus=cpus, gpus=gpus, share=gpu_share, need=gpu_bytes)
+        rooms = Rooms(cpus=cpus or cores(), gpus=gpus, share=gpu_share, need=gpu_bytes)
         campaign = Campaign(
             graph,
             store,
@@ -105,7 +115,14 @@ def run(
 
             stopping = Stopping(store, ask)
             try:
-                with stopping.leaving(), local_ray(cpus, gpus), own_errors(), stopping.watching():
+                with (
+                    stopping.leaving(),
+                    connected(address, cpus, gpus) as slots,
+                    own_errors(),
+                    stopping.watching(),
+                ):
+                    rooms.cpus, rooms.gpus = slots.cpus, slots.gpus
+                    campaign.slots = rooms.at_once
                     _tune(campaign, stopping, checkpoint_every_s)
             except KeyboardInterrupt as stop:
                 if stopped_by is None:  # Ray may have made a plain KeyboardInterrupt of a second
@@ -130,7 +147,7 @@ def run(
 
 def _tune(campaign: Campaign, stopping: Stopping, checkpoint_every_s: float) -> None:
     """Run the campaign as one Tune experiment whose own files are thrown away."""
-    from ray import tune  # noqa: PLC0415 - see local_ray
+    from ray import tune  # noqa: PLC0415 - see connected
 
     from mfscale.orchestration.gpus import reserved, smallest_memory  # noqa: PLC0415 - likewise
     from mfscale.orchestration.searcher import GraphSearcher  # noqa: PLC0415 - likewise

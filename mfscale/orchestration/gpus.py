@@ -8,6 +8,7 @@ from mfscale.orchestration import worker
 if TYPE_CHECKING:
     from ray.tune import PlacementGroupFactory
 
+_PATIENCE_S = 120.0
 _BOOKED = 1e-3
 """Of a GPU, while a node is asked about its own."""
 
@@ -30,7 +31,10 @@ def smallest_memory() -> int | None:
         for node in ray.nodes()  # type: ignore[no-untyped-call]
         if node["Alive"] and node["Resources"].get("GPU", 0) > 0
     ]
-    memories: list[int | None] = ray.get(found)
+    try:
+        memories: list[int | None] = ray.get(found, timeout=_PATIENCE_S)
+    except ray.exceptions.GetTimeoutError:  # others have all of it
+        return None
     told = [memory for memory in memories if memory is not None]
     return min(told) if told and len(told) == len(memories) else None
 
