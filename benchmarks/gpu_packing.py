@@ -1,7 +1,8 @@
 """Training speed of several small stages at once on one GPU: plain processes, no Ray.
 
-Run ``python benchmarks/gpu_packing.py [--out OUT.json]``: a table on standard output, JSON if asked.
-``--device cpu`` tries it out where there is no GPU.
+Run ``python benchmarks/gpu_packing.py [--out OUT.json]``: a table on standard output, JSON if
+asked. ``--device cpu`` tries it out where there is no GPU. Beside torch it takes nequip, matscipy,
+pydantic, ruamel.yaml, safetensors, platformdirs and typer.
 
 Each process trains the same small stage, as a worker would, on labels of the embedded dataset. Once
 all are warm they train together for a fixed time; their structures per second are added up.

@@ -153,7 +153,7 @@ def _tune(campaign: Campaign, stopping: Stopping, checkpoint_every_s: float) -> 
     from mfscale.orchestration.searcher import GraphSearcher  # noqa: PLC0415 - likewise
     from mfscale.orchestration.trainable import StageTrainable  # noqa: PLC0415 - likewise
 
-    if campaign.rooms.gpus:
+    if campaign.rooms.by_memory:
         campaign.rooms.gpu_bytes = smallest_memory()
     campaign.constant = {
         worker.STORE: str(campaign.store.path.resolve()),

@@ -76,6 +76,11 @@ class Rooms:
         return math.floor(self.gpus / self._smallest + _ROUNDING) if self.gpus else self.cpus
 
     @property
+    def by_memory(self) -> bool:
+        """Whether it matters how much memory GPUs have."""
+        return self.gpus > 0 and self._share is None
+
+    @property
     def _smallest(self) -> float:
         if self._share is not None:
             return self._share

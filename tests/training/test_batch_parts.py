@@ -30,9 +30,9 @@ HEADS: dict[str, dict[str, Any]] = {
 }
 
 
-def samples_of(stage: Stage) -> tuple[Potential, Samples]:
+def samples_of(stage: Stage, device: str = "cpu") -> tuple[Potential, Samples]:
     """A root's fresh potential, moved off its start, and its training samples."""
-    there = labelled(stage, torch.device("cpu"))
+    there = labelled(stage, torch.device(device))
     potential = root_potential(stage, there.sets, there.evaluator)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():  # a fresh readout is zero, and hands no gradient on
@@ -41,7 +41,7 @@ def samples_of(stage: Stage) -> tuple[Potential, Samples]:
             parameter.add_(noise, alpha=0.1)
     heads = {n: (stage.heads[n], chosen, chosen.train) for n, chosen in there.sets.items()}
     dataset, graphs = there.dataset, there.graphs
-    return potential, make_samples(dataset, graphs, potential, heads, torch.device("cpu"))
+    return potential, make_samples(dataset, graphs, potential, heads, torch.device(device))
 
 
 def stepped(
