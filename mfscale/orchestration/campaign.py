@@ -179,7 +179,7 @@ class Campaign:
         if status == "finished":
             self._samples += result["samples_seen"] or 0  # none if it was adopted meanwhile
             self._expected_s += self._seconds[stage_id]
-            self._spent_s += result["wall_time_s"]
+            self._spent_s += result["wall_time_s"] * (self.rooms.of(stage).share or 1.0)
             if stage.purpose == "science":
                 self.warnings += [f"{stage_id}: {text}" for text in result["warnings"]]
         elif stage.purpose == "science":

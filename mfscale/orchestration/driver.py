@@ -101,7 +101,7 @@ def run(
             graph,
             store,
             estimate,
-            slots=rooms.at_once,
+            slots=gpus or rooms.cpus,
             on_progress=on_progress,
             grow=grow,
             rooms=rooms,
@@ -122,7 +122,7 @@ def run(
                     stopping.watching(),
                 ):
                     rooms.cpus, rooms.gpus = slots.cpus, slots.gpus
-                    campaign.slots = rooms.at_once
+                    campaign.slots = slots.number
                     _tune(campaign, stopping, checkpoint_every_s)
             except KeyboardInterrupt as stop:
                 if stopped_by is None:  # Ray may have made a plain KeyboardInterrupt of a second
