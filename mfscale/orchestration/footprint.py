@@ -66,8 +66,9 @@ class Footprints:
         )
         if step is None or evaluation is None or not n_parameters:
             return math.inf
+        labels = sum(head.size for head in stage.heads.values())
         activations = max(
-            stage.hyperparameters.batch_size * self._of_structure(step, stage),
+            min(stage.hyperparameters.batch_size, labels) * self._of_structure(step, stage),
             EVALUATED_AT_ONCE * self._of_structure(evaluation, stage),
         )
         double = 2 if stage.model.dtype == "float64" else 1

@@ -137,7 +137,9 @@ class _Run:
         self.batch_parts = batch_parts
         self.chunk = CHUNK
         if batch_parts > 1:
-            self.chunk = math.ceil(stage.hyperparameters.batch_size / batch_parts)
+            labels = sum(head.size for head in stage.heads.values())
+            batch_size = min(stage.hyperparameters.batch_size, labels)
+            self.chunk = min(CHUNK, math.ceil(batch_size / batch_parts))
         self.folder = checkpoint_dir(stage.id)
         self.device = device
         self.labelled = labelled(stage, device, self.chunk)

@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mfscale.cli._running import footprints
-from mfscale.orchestration import worker
+from mfscale.orchestration import footprint, worker
 from mfscale.orchestration.shares import SHARES, Rooms
 from mfscale.study import Stage
+from mfscale.training.evaluation import CHUNK
+from mfscale.training.memory import CONTEXT_BYTES
 from tests.orchestration.conftest import graph_of
 
 GB = 1e9
@@ -57,6 +59,11 @@ def test_without_a_gpu_only_the_batches_can_be_taken_in_parts(stages: list[Stage
     rooms = Rooms(cpus=2)
     assert history(rooms, stages[0]) == [(0.0, n) for n in (1, 2, 4, 8, 16)]
     assert "fewer stages at once (--cpus)" in rooms.too_large(stages[0])
+
+
+def test_the_estimate_takes_for_granted_what_workers_do() -> None:
+    assert footprint.PROCESS_BYTES == CONTEXT_BYTES
+    assert footprint.EVALUATED_AT_ONCE == CHUNK
 
 
 @pytest.mark.parametrize("architecture", ["nequip", "allegro", "mace"])
