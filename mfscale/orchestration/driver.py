@@ -1,9 +1,7 @@
 """Run what a store lacks of a study, on Ray."""
 
 import math
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from mfscale.orchestration.cluster import (
 )
 from mfscale.orchestration.estimate import Rates
 from mfscale.orchestration.progress import Progress
+from mfscale.orchestration.scratch import scratch
 from mfscale.orchestration.shares import Rooms
 from mfscale.orchestration.stopping import Stopped, Stopping
 from mfscale.results import Store, StoreError
@@ -117,13 +116,14 @@ def run(
             try:
                 with (
                     stopping.leaving(),
-                    connected(address, cpus, gpus) as slots,
+                    scratch() as folder,
+                    connected(address, cpus, gpus, folder) as slots,
                     own_errors(),
                     stopping.watching(),
                 ):
                     rooms.cpus, rooms.gpus = slots.cpus, slots.gpus
                     campaign.slots = slots.number
-                    _tune(campaign, stopping, checkpoint_every_s)
+                    _tune(campaign, stopping, folder, checkpoint_every_s)
             except KeyboardInterrupt as stop:
                 if stopped_by is None:  # Ray may have made a plain KeyboardInterrupt of a second
                     stopped_by = stop.number if isinstance(stop, Stopped) else signal.SIGINT
@@ -145,8 +145,8 @@ def run(
     )
 
 
-def _tune(campaign: Campaign, stopping: Stopping, checkpoint_every_s: float) -> None:
-    """Run the campaign as one Tune experiment whose own files are thrown away."""
+def _tune(campaign: Campaign, stopping: Stopping, folder: Path, checkpoint_every_s: float) -> None:
+    """Run the campaign as one Tune experiment whose own files, in `folder`, are thrown away."""
     from ray import tune  # noqa: PLC0415 - see connected
 
     from mfscale.orchestration.gpus import reserved, smallest_memory  # noqa: PLC0415 - likewise
@@ -160,23 +160,19 @@ def _tune(campaign: Campaign, stopping: Stopping, checkpoint_every_s: float) -> 
         worker.STOP: str(stopping.flag),
         worker.SAVE_EVERY: checkpoint_every_s,
     }
-    scratch = Path(tempfile.mkdtemp(prefix="mfscale-tune-"))
-    try:
-        tune.Tuner(
-            tune.with_resources(StageTrainable, reserved),
-            tune_config=tune.TuneConfig(
-                search_alg=GraphSearcher(campaign),
-                num_samples=-1,
-                max_concurrent_trials=campaign.rooms.at_once,
-                reuse_actors=True,
-            ),
-            run_config=tune.RunConfig(
-                name="run",
-                storage_path=str(scratch),
-                verbose=0,
-                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                failure_config=tune.FailureConfig(max_failures=0),  # the campaign sees to them
-            ),
-        ).fit()
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    tune.Tuner(
+        tune.with_resources(StageTrainable, reserved),
+        tune_config=tune.TuneConfig(
+            search_alg=GraphSearcher(campaign),
+            num_samples=-1,
+            max_concurrent_trials=campaign.rooms.at_once,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name="run",
+            storage_path=str(folder / "tune"),
+            verbose=0,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            failure_config=tune.FailureConfig(max_failures=0),  # the campaign sees to them
+        ),
+    ).fit()
