@@ -23,6 +23,7 @@ from mfscale.cli._running import (
     RayOption,
     run_and_report,
 )
+from mfscale.cli._tracking import TrackOption
 from mfscale.cli.study import expand_file, expand_to_run
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def retry(
     gpus: GpusOption = 0,
     gpu_share: GpuShareOption = None,
     ray_address: RayOption = LOCAL_RAY,
+    track: TrackOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run the failed stages of a study again, and what they block.
@@ -89,6 +91,7 @@ def retry(
         gpu_share=gpu_share,
         address=ray_address,
         json=json,
+        track=track,
     )
 
 

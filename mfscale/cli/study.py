@@ -16,6 +16,7 @@ from mfscale.cli._running import (
     RayOption,
     run_and_report,
 )
+from mfscale.cli._tracking import TrackOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,7 @@ def run(
     gpus: GpusOption = 0,
     gpu_share: GpuShareOption = None,
     ray_address: RayOption = LOCAL_RAY,
+    track: TrackOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run the stages of a study that the store lacks.
@@ -62,6 +64,7 @@ def run(
         gpu_share=gpu_share,
         address=ray_address,
         json=json,
+        track=track,
         grow=grow,
     )
 
