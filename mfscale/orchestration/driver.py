@@ -41,6 +41,7 @@ def run(
     grow: Callable[[Sequence[Choice]], StudyGraph] | None = None,
     on_stop: Callable[[int], None] = lambda _: None,
     checkpoint_every_s: float = 15.0,
+    train: worker.Train | None = None,
 ) -> Summary:
     """Run the stages of `graph` that `store` lacks, each once, children after their parents.
 
@@ -65,6 +66,8 @@ def run(
         Told the number of the signal that ends the run early, while stages save their progress.
     checkpoint_every_s
         The most training a crash may cost.
+    train
+        What makes a stage's result in a worker, which imports it; `worker.train_stage` if None.
 
     Raises
     ------
@@ -91,7 +94,7 @@ def run(
             stopping = Stopping(store, ask)
             try:
                 with stopping.leaving(), local_ray(cpus, gpus), own_errors(), stopping.watching():
-                    _tune(campaign, stopping, cpus, gpus, checkpoint_every_s)
+                    _tune(campaign, stopping, cpus, gpus, checkpoint_every_s, train)
             except KeyboardInterrupt as stop:
                 if stopped_by is None:  # Ray may have made a plain KeyboardInterrupt of a second
                     stopped_by = stop.number if isinstance(stop, Stopped) else signal.SIGINT
@@ -114,7 +117,12 @@ def run(
 
 
 def _tune(
-    campaign: Campaign, stopping: Stopping, cpus: int, gpus: int, checkpoint_every_s: float
+    campaign: Campaign,
+    stopping: Stopping,
+    cpus: int,
+    gpus: int,
+    checkpoint_every_s: float,
+    train: worker.Train | None,
 ) -> None:
     """Run the campaign as one Tune experiment whose own files are thrown away."""
     from ray import tune  # noqa: PLC0415 - see local_ray
@@ -131,7 +139,7 @@ def _tune(
         worker.THREADS: threads,
         worker.GPU: bool(gpus),
         worker.SAVE_EVERY: checkpoint_every_s,
-    }
+    } | ({worker.TRAIN: train} if train else {})
     scratch = Path(tempfile.mkdtemp(prefix="mfscale-tune-"))
     try:
         tune.Tuner(
