@@ -60,6 +60,7 @@ def finished_row(stage: Stage, attempt: int = 0) -> dict[str, Any]:
         **of_stage(stage),
         "attempt": attempt,
         "status": "finished",
+        "reason": None,
         "n_parameters": 8784,
         "n_trainable": 8784,
         "energy_scale_ev": 1.6,
