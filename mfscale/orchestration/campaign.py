@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mfscale.orchestration import worker
+from mfscale.orchestration.compaction import Compaction
 from mfscale.orchestration.estimate import Rates
 from mfscale.orchestration.progress import Progress
 from mfscale.orchestration.schedule import Schedule, Skip
@@ -109,6 +110,7 @@ class Campaign:
         self._again: set[str] = set()
         self.schedule = Schedule({}, weight=lambda stage_id: self._seconds[stage_id])
         self.tunings = Tunings(store)
+        self.compaction = Compaction(store)
         self.progress = Progress(total=0)
         self.graph = graph
         self._take(graph)
@@ -163,6 +165,7 @@ class Campaign:
         if status == worker.INTERRUPTED:
             self._put_back(stage)
             return
+        self.compaction.row_came()
         self._leave(stage_id)
         if status == "finished":
             self._samples += result["samples_seen"] or 0  # none if it was adopted meanwhile

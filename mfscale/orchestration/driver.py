@@ -102,6 +102,7 @@ def run(
                 f"{number} rows of stages without a result were not written ({reason})"
                 for reason, number in campaign.unwritten.items()
             ]
+            campaign.compaction.wait()
             try:
                 store.compact()
             except StoreError as error:  # the rows are in the inbox, where all read them
