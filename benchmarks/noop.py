@@ -1,12 +1,10 @@
 """Stages that train nothing: rows as full as those of real ones, made at once."""
 
 import random
-from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from mfscale.results import Store
 from mfscale.study import Stage, of_stage
 
 if TYPE_CHECKING:
@@ -41,18 +39,17 @@ def study_text(stages: int) -> str:
     return STUDY.format(seeds=list(range(stages // PER_SEED)))
 
 
-def make_up(
-    stage: Stage, store: Store, config: dict[str, Any], stop: Callable[[], bool]
-) -> "StageResult":
+def make_up(stage: Stage, *_: object) -> "StageResult":
     """The result of a stage that was not trained; it leaves no model."""
-    from mfscale.training import StageResult
+    from mfscale.training import StageResult  # noqa: PLC0415 - which imports torch
 
     return StageResult(finished_row(stage), curve=[], errors=[])
 
 
 def finished_row(stage: Stage, attempt: int = 0) -> dict[str, Any]:
-    """A row with every field and all evaluations of a stage that was trained, with errors that
-    follow a power law of its labels and scatter by 10%.
+    """A row as full as that of a trained stage.
+
+    Its errors follow a power law of its labels and scatter by 10%.
     """
     seconds = random.uniform(0.1, 0.3)  # noqa: S311 - no secret
     samples = stage.hyperparameters.max_steps * stage.hyperparameters.batch_size
