@@ -1,10 +1,23 @@
-"""Stages that train nothing: rows as full as those of real ones, made at once."""
+"""Stages that train nothing: rows as full as those of real ones, made at once.
 
+``noop.py STUDY STORE SLOTS`` runs a study of them, and tells as JSON how that went.
+"""
+
+import json
 import random
+import sys
+import time
 from datetime import UTC, datetime
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
+from mfscale.cli._running import speeds
+from mfscale.cli.study import expand_file
+from mfscale.orchestration import Progress, run
+from mfscale.results import SCHEMA, Store, parquet
 from mfscale.study import Stage, of_stage
 
 if TYPE_CHECKING:
@@ -113,3 +126,76 @@ def _evaluations(stage: Stage) -> list[dict[str, Any]]:
                 if method != "cc" or metric.startswith("energy")
             ]  # fmt: skip
     return found
+
+
+def fill(store: Store, rows: int) -> None:
+    """Give a store so many rows: those of a study of 10,000 stages, again and again as others."""
+    each = 10_000
+    study = store.path / "filled.yaml"
+    study.write_text(study_text(each), encoding="utf-8")
+    stages = list(expand_file(study, store.path).stages.values())
+    tables = []
+    for copy in range(-(-rows // each)):
+        made = [_of_copy(stage, copy) for stage in stages[: rows - copy * each]]
+        tables.append(pa.Table.from_pylist(made, schema=SCHEMA))
+    whole = pa.concat_tables(tables).sort_by("stage_id")
+    (store.path / "results.parquet").write_bytes(parquet.encode(whole))
+
+
+def _of_copy(stage: Stage, copy: int) -> dict[str, Any]:
+    """The row of a stage as if other seeds had made it, and so another id."""
+    row = finished_row(stage)
+    shift = copy * SEEDS
+    renamed = {key: _renamed(row[key], copy) for key in ("stage_id", "parent_id", "root_id")}
+    lineage = [
+        {**labels, "stage_id": _renamed(labels["stage_id"], copy)} for labels in row["lineage"]
+    ]
+    seeds = {"seed": row["seed"] + shift, "data_seed": row["data_seed"] + shift}
+    return row | renamed | seeds | {"lineage": lineage}
+
+
+def _renamed(stage_id: str | None, copy: int) -> str | None:
+    return stage_id and f"{copy:02x}{stage_id[2:]}"
+
+
+def peak_mb() -> float:
+    """Largest resident memory of this process so far, MB."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
+
+
+def main() -> None:
+    """Run the study and tell how it went."""
+    study, path, slots = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    began = time.perf_counter()
+    store = Store(path, create=True)
+    graph = expand_file(study, path)
+    expanded = time.perf_counter()
+    started: list[float] = []
+    ended: list[float] = []
+
+    def seen(progress: Progress) -> None:
+        (ended if progress.ended else started).append(time.perf_counter())
+
+    summary = run(
+        graph,
+        store,
+        estimate=speeds(graph, store, gpus=0),
+        cpus=slots,
+        on_progress=seen,
+        train=make_up,
+    )
+    told = {
+        "stages": len(graph.stages),
+        "slots": slots,
+        "finished": summary.progress.finished,
+        "expansion_s": expanded - began,
+        "wall_s": time.perf_counter() - began,
+        "stages_per_s": summary.progress.finished / (ended[-1] - started[0]),
+        "driver_mb": peak_mb(),
+    }
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()

@@ -25,7 +25,7 @@ def print_json(value: object) -> None:
 
 def print_records(frame: "pd.DataFrame") -> None:
     """Print rows as a JSON list of objects, as `print_json` does, a few at a time."""
-    import orjson  # noqa: PLC0415 - a hundred thousand rows take json ten times as long
+    import orjson
 
     options = orjson.OPT_INDENT_2 | orjson.OPT_PASSTHROUGH_DATETIME
     names = [str(column) for column in frame.columns]

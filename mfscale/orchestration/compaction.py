@@ -2,6 +2,8 @@
 
 import threading
 
+import pyarrow as pa
+
 from mfscale.results import Store, StoreError
 
 MOST = 500
@@ -43,3 +45,5 @@ class Compaction:
             self._rows = self._store.compact()
         except StoreError:  # the rows stay where all read them; the end of the run tries again
             return
+        finally:
+            pa.default_memory_pool().release_unused()  # or the run keeps it to its end
