@@ -2,9 +2,10 @@
 
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mfscale.orchestration import worker
 from mfscale.orchestration.campaign import Campaign, Ended
@@ -49,6 +50,7 @@ def run(
     grow: Callable[[Sequence[Choice]], StudyGraph] | None = None,
     on_stop: Callable[[int], None] = lambda _: None,
     checkpoint_every_s: float = 15.0,
+    train: worker.Train | None = None,
 ) -> Summary:
     """Run the stages of `graph` that `store` lacks, each once, children after their parents.
 
@@ -78,6 +80,8 @@ def run(
         Told the number of the signal that ends the run early, while stages save their progress.
     checkpoint_every_s
         The most training a crash may cost.
+    train
+        What makes a stage's result in a worker, which imports it; `worker.train_stage` if None.
 
     Raises
     ------
@@ -107,6 +111,9 @@ def run(
                 stopped_by, campaign.stopping = number, True
                 on_stop(number)
 
+            settings: dict[str, Any] = {worker.SAVE_EVERY: checkpoint_every_s}
+            if train is not None:
+                settings[worker.TRAIN] = train
             stopping = Stopping(store, ask)
             try:
                 with (
@@ -117,7 +124,7 @@ def run(
                     stopping.watching(),
                 ):
                     campaign.slots = slots.number
-                    _tune(campaign, stopping, slots, folder, checkpoint_every_s)
+                    _tune(campaign, stopping, slots, folder, settings)
             except KeyboardInterrupt as stop:
                 if stopped_by is None:  # Ray may have made a plain KeyboardInterrupt of a second
                     stopped_by = stop.number if isinstance(stop, Stopped) else signal.SIGINT
@@ -125,6 +132,7 @@ def run(
                 f"{number} rows of stages without a result were not written ({reason})"
                 for reason, number in campaign.unwritten.items()
             ]
+            campaign.compaction.wait()
             try:
                 store.compact()
             except StoreError as error:  # the rows are in the inbox, where all read them
@@ -140,7 +148,11 @@ def run(
 
 
 def _tune(
-    campaign: Campaign, stopping: Stopping, slots: Slots, folder: Path, checkpoint_every_s: float
+    campaign: Campaign,
+    stopping: Stopping,
+    slots: Slots,
+    folder: Path,
+    settings: Mapping[str, Any],
 ) -> None:
     """Run the campaign as one Tune experiment whose own files, in `folder`, are thrown away."""
     from ray import tune  # noqa: PLC0415 - see connected
@@ -156,7 +168,7 @@ def _tune(
         worker.STOP: str(stopping.flag),
         worker.THREADS: threads,
         worker.GPU: bool(slots.gpus),
-        worker.SAVE_EVERY: checkpoint_every_s,
+        **settings,
     }
     tune.Tuner(
         tune.with_resources(StageTrainable, per_stage),
