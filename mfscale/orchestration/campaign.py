@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mfscale.orchestration import worker
+from mfscale.orchestration.compaction import Compaction
 from mfscale.orchestration.estimate import Rates
 from mfscale.orchestration.progress import Progress
 from mfscale.orchestration.schedule import Schedule, Skip
@@ -110,11 +111,13 @@ class Campaign:
         self._deaths: dict[str, tuple[int, int]] = {}
         self._first_start: float | None = None
         self._statuses = store.statuses()
-        self._ahead_s: list[float] = []
+        self._ahead, self._ahead_s = 0, 0.0
         self._left: set[str] = set()
+        self._left_s = 0.0
         self._again: set[str] = set()
         self.schedule = Schedule({}, weight=lambda stage_id: self._seconds[stage_id])
         self.tunings = Tunings(store)
+        self.compaction = Compaction(store)
         self.progress = Progress(total=0)
         self.graph = graph
         self._take(graph)
@@ -177,7 +180,8 @@ class Campaign:
         if status == worker.INTERRUPTED:
             self._put_back(stage)
             return
-        self._left.discard(stage_id)
+        self.compaction.row_came()
+        self._leave(stage_id)
         self.on_ended(stage_id)
         if status == "finished":
             self._samples += result["samples_seen"] or 0  # none if it was adopted meanwhile
@@ -215,6 +219,12 @@ class Campaign:
         self._publish(stage, "failed", reason, log_file=str(log.relative_to(self.store.path)))
         return {"status": "failed", "reason": reason}
 
+    def _leave(self, stage_id: str) -> None:
+        """Take a stage out of what is left."""
+        if stage_id in self._left:
+            self._left.remove(stage_id)
+            self._left_s = self._left_s - self._seconds[stage_id] if self._left else 0.0
+
     def _put_back(self, stage: Stage) -> None:
         self._return(stage)
         self._tell()
@@ -232,11 +242,13 @@ class Campaign:
         self.graph = graph
         self._seconds |= {s: self._estimate.seconds(stage) for s, stage in new.items()}
         later = [t.trial(t.untuned) for t in graph.later for _ in range(t.trials)]
-        self._ahead_s = [self._estimate.seconds(s) for s in (*graph.waiting, *later)]
+        self._ahead = len(graph.waiting) + len(later)
+        self._ahead_s = sum(self._estimate.seconds(s) for s in (*graph.waiting, *later))
         statuses = self._statuses
         gone = without_model(graph, statuses, self.store)
         left = {s.id for s in missing(graph, statuses, gone)} & new.keys()
         self._left |= left
+        self._left_s += sum(self._seconds[s] for s in left)
         self._again |= gone & left
         done = frozenset(s for s in new if statuses.get(s) == "finished") - self._again
         diverged = [s for s in new if statuses.get(s) == "diverged"]
@@ -265,7 +277,7 @@ class Campaign:
 
     def _skip(self, skips: list[Skip]) -> None:
         for skip in skips:
-            self._left.discard(skip.stage_id)
+            self._leave(skip.stage_id)
             if self._statuses.get(skip.stage_id) != "skipped":
                 self._publish(self.graph.stages[skip.stage_id], "skipped", skip.reason)
             self.unfinished_stages.append(Ended(skip.stage_id, "skipped", skip.reason))
@@ -293,7 +305,7 @@ class Campaign:
         """Stages of the study and trials of this run, those that wait for a choice included."""
         tunings = self.tunings
         trials = tunings.started + tunings.left - tunings.running + tunings.given_up
-        ahead = len(self._ahead_s) if self.unfinished else 0
+        ahead = self._ahead if self.unfinished else 0
         return len(self.graph.stages) + ahead + trials
 
     def _tell(self) -> None:
@@ -301,7 +313,7 @@ class Campaign:
         if self._samples and self._first_start is not None:
             rate = self._samples / (time.perf_counter() - self._first_start)
             slower = self._spent_s / self._expected_s
-        seconds = sum(self._seconds[s] for s in self._left) + sum(self._ahead_s)
+        seconds = self._left_s + self._ahead_s
         seconds += sum(n * self._estimate.seconds(t.template) for t, n in self.tunings.to_come())
         self.progress = replace(
             self.progress,

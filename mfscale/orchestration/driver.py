@@ -3,9 +3,10 @@
 import math
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mfscale.orchestration import worker
 from mfscale.orchestration.campaign import Campaign, Ended
@@ -52,6 +53,7 @@ def run(
     grow: Callable[[Sequence[Choice]], StudyGraph] | None = None,
     on_stop: Callable[[int], None] = lambda _: None,
     checkpoint_every_s: float = 15.0,
+    train: worker.Train | None = None,
 ) -> Summary:
     """Run the stages of `graph` that `store` lacks, each once, children after their parents.
 
@@ -85,6 +87,8 @@ def run(
         Told the number of the signal that ends the run early, while stages save their progress.
     checkpoint_every_s
         The most training a crash may cost.
+    train
+        What makes a stage's result in a worker, which imports it; `worker.train_stage` if None.
 
     Raises
     ------
@@ -116,6 +120,9 @@ def run(
                 stopped_by, campaign.stopping = number, True
                 on_stop(number)
 
+            settings: dict[str, Any] = {worker.SAVE_EVERY: checkpoint_every_s}
+            if train is not None:
+                settings[worker.TRAIN] = train
             stopping = Stopping(store, ask)
             try:
                 with (
@@ -127,7 +134,7 @@ def run(
                 ):
                     rooms.cpus, rooms.gpus = slots.cpus, slots.gpus
                     campaign.slots = slots.number
-                    _tune(campaign, stopping, folder, checkpoint_every_s)
+                    _tune(campaign, stopping, folder, settings)
             except KeyboardInterrupt as stop:
                 if stopped_by is None:  # Ray may have made a plain KeyboardInterrupt of a second
                     stopped_by = stop.number if isinstance(stop, Stopped) else signal.SIGINT
@@ -135,6 +142,7 @@ def run(
                 f"{number} rows of stages without a result were not written ({reason})"
                 for reason, number in campaign.unwritten.items()
             ]
+            campaign.compaction.wait()
             try:
                 store.compact()
             except StoreError as error:  # the rows are in the inbox, where all read them
@@ -149,7 +157,9 @@ def run(
     )
 
 
-def _tune(campaign: Campaign, stopping: Stopping, folder: Path, checkpoint_every_s: float) -> None:
+def _tune(
+    campaign: Campaign, stopping: Stopping, folder: Path, settings: Mapping[str, Any]
+) -> None:
     """Run the campaign as one Tune experiment whose own files, in `folder`, are thrown away."""
     from ray import tune  # noqa: PLC0415 - see connected
 
@@ -162,7 +172,7 @@ def _tune(campaign: Campaign, stopping: Stopping, folder: Path, checkpoint_every
     campaign.constant = {
         worker.STORE: str(campaign.store.path.resolve()),
         worker.STOP: str(stopping.flag),
-        worker.SAVE_EVERY: checkpoint_every_s,
+        **settings,
     }
     tune.Tuner(
         tune.with_resources(StageTrainable, reserved),
