@@ -25,12 +25,23 @@ def print_json(value: object) -> None:
 
 def print_records(frame: "pd.DataFrame") -> None:
     """Print rows as a JSON list of objects, as `print_json` does, a few at a time."""
+    import orjson
+
+    options = orjson.OPT_INDENT_2 | orjson.OPT_PASSTHROUGH_DATETIME
+    names = [str(column) for column in frame.columns]
     for first in range(0, max(len(frame), 1), _MANY):
-        records = _plain(frame.iloc[first : first + _MANY].to_dict(orient="records"))
-        text = json.dumps(records, indent=2, ensure_ascii=False)
+        part = frame.iloc[first : first + _MANY]
+        columns = [_values(part.iloc[:, index]) for index in range(len(names))]
+        records = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+        text = orjson.dumps(records, _plain, options).decode()
         text = text.removeprefix("[") if first else text
         last = first + _MANY >= len(frame)
         print(text if last else text.removesuffix("\n]") + ",", end="\n" if last else "")  # noqa: T201
+
+
+def _values(column: "pd.Series[Any]") -> list[Any]:
+    """The values of a column as Python's own, where there are such; None where one is missing."""
+    return column.astype(object).where(column.notna(), None).tolist()
 
 
 def print_frame(frame: "pd.DataFrame", *, title: str | None = None) -> None:

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,15 +15,35 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mfscale.cli._tracking import TrackerName
-    from mfscale.orchestration import Rates, Summary
+    from mfscale.orchestration import Footprints, Rates, Summary
     from mfscale.results import Store
     from mfscale.study import Choice, StudyGraph
+
+
+def _share(text: str) -> float | None:
+    """A fraction of a GPU; None for ``auto``."""
+    if text == "auto":
+        return None
+    with suppress(ValueError):
+        if 0 < (share := float(text)) <= 1:
+            return share
+    raise typer.BadParameter(f"{text!r} is neither auto nor a fraction of a GPU, such as 0.25")
+
 
 CpusOption = Annotated[
     int | None,
     typer.Option("--cpus", min=1, help="Processor cores to use at most; all if not given."),
 ]
-GpusOption = Annotated[int, typer.Option("--gpus", min=0, help="GPUs to use at most, one a stage.")]
+GpusOption = Annotated[int, typer.Option("--gpus", min=0, help="GPUs to use at most.")]
+GpuShareOption = Annotated[
+    float | None,
+    typer.Option(
+        "--gpu-share",
+        metavar="auto|FRACTION",
+        parser=_share,
+        help="Of a GPU, for each stage; auto: as its memory asks for.",
+    ),
+]
 RayOption = Annotated[
     str,
     typer.Option(
@@ -43,6 +64,7 @@ def run_and_report(
     *,
     cpus: int | None,
     gpus: int,
+    gpu_share: float | None,
     address: str,
     json: bool,
     grow: "Callable[[Sequence[Choice]], StudyGraph] | None" = None,
@@ -82,6 +104,8 @@ def run_and_report(
             estimate=speeds(graph, store, gpus=gpus),
             cpus=cpus,
             gpus=gpus,
+            gpu_share=gpu_share,
+            gpu_bytes=footprints(graph).bytes_of,
             address=address,
             on_progress=on_progress,
             on_ended=trackers.tell,
@@ -143,6 +167,28 @@ def speeds(
         reference,
         extents=extents(places),
         gpu_cores=(gpu_cores or GPU_CORES) if gpus else None,
+    )
+
+
+def footprints(graph: "StudyGraph") -> "Footprints":
+    """What decides how much of a GPU the stages of a study need."""
+    from mfscale.cli._catalogue import extents
+    from mfscale.models import LADDER
+    from mfscale.orchestration import Activations, Footprints
+
+    sizes = {(a, name): size for a, named in LADDER.items() for name, size in named.items()}
+    steps = {
+        (*of, "float32", forces): Activations(1e3 * per_atom, 1e3 * per_edge)
+        for of, memory in ((of, size.memory) for of, size in sizes.items())
+        for forces, per_atom, per_edge in (
+            (False, memory.energies_per_atom, memory.energies_per_edge),
+            (True, memory.forces_per_atom, memory.forces_per_edge),
+        )
+    }
+    return Footprints(
+        steps,
+        {of: size.n_parameters for of, size in sizes.items()},
+        extents({(stage.dataset, stage.split) for stage in graph.all_stages()}),
     )
 
 

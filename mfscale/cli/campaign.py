@@ -15,7 +15,14 @@ from mfscale.cli._options import (
     StudyOption,
 )
 from mfscale.cli._output import console, print_json, print_table, size, stderr
-from mfscale.cli._running import LOCAL_RAY, CpusOption, GpusOption, RayOption, run_and_report
+from mfscale.cli._running import (
+    LOCAL_RAY,
+    CpusOption,
+    GpuShareOption,
+    GpusOption,
+    RayOption,
+    run_and_report,
+)
 from mfscale.cli._tracking import TrackOption
 from mfscale.cli.study import expand_file, expand_to_run
 
@@ -45,6 +52,7 @@ def retry(
     store: StoreOption = DEFAULT_STORE,
     cpus: CpusOption = None,
     gpus: GpusOption = 0,
+    gpu_share: GpuShareOption = None,
     ray_address: RayOption = LOCAL_RAY,
     track: TrackOption = None,
     json: JsonOption = False,
@@ -75,7 +83,16 @@ def retry(
         f"that they block or need: {', '.join(stage.id[:8] for stage in to_run)}",
         soft_wrap=True,
     )
-    run_and_report(part, opened, cpus=cpus, gpus=gpus, address=ray_address, json=json, track=track)
+    run_and_report(
+        part,
+        opened,
+        cpus=cpus,
+        gpus=gpus,
+        gpu_share=gpu_share,
+        address=ray_address,
+        json=json,
+        track=track,
+    )
 
 
 def triage(

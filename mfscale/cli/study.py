@@ -8,7 +8,14 @@ import typer
 
 from mfscale.cli._options import DEFAULT_STORE, JsonOption, StoreOption, StudyArgument
 from mfscale.cli._output import console, print_json
-from mfscale.cli._running import LOCAL_RAY, CpusOption, GpusOption, RayOption, run_and_report
+from mfscale.cli._running import (
+    LOCAL_RAY,
+    CpusOption,
+    GpuShareOption,
+    GpusOption,
+    RayOption,
+    run_and_report,
+)
 from mfscale.cli._tracking import TrackOption
 
 if TYPE_CHECKING:
@@ -28,6 +35,7 @@ def run(
     store: StoreOption = DEFAULT_STORE,
     cpus: CpusOption = None,
     gpus: GpusOption = 0,
+    gpu_share: GpuShareOption = None,
     ray_address: RayOption = LOCAL_RAY,
     track: TrackOption = None,
     json: JsonOption = False,
@@ -53,10 +61,11 @@ def run(
         opened,
         cpus=cpus,
         gpus=gpus,
+        gpu_share=gpu_share,
         address=ray_address,
         json=json,
-        grow=grow,
         track=track,
+        grow=grow,
     )
 
 

@@ -21,6 +21,19 @@ class Speed:
 
 
 @dataclass(frozen=True)
+class Memory:
+    """What a training step takes, kB an atom and kB an edge, eager and in single precision.
+
+    Gradients, weights and moments come beside it. Measured by ``benchmarks/model_memory.py``.
+    """
+
+    energies_per_atom: float
+    energies_per_edge: float
+    forces_per_atom: float
+    forces_per_edge: float
+
+
+@dataclass(frozen=True)
 class Size:
     """What a size's name stands for.
 
@@ -37,6 +50,8 @@ class Size:
         whichever of the backbone's allows most; 0 if it has none.
     structures_per_second
         On molecules of seven atoms, trained on energies alone or on forces too.
+    memory
+        Of a training step, on energies alone or on forces too.
     """
 
     settings: dict[str, Setting]
@@ -44,10 +59,18 @@ class Size:
     n_blocks: int
     largest_rank: int
     structures_per_second: Speed
+    memory: Memory
 
 
 def _nequip(
-    layers: int, l_max: int, features: int, radial_width: int, rank: int, n: int, speed: Speed
+    layers: int,
+    l_max: int,
+    features: int,
+    radial_width: int,
+    rank: int,
+    n: int,
+    speed: Speed,
+    memory: Memory,
 ) -> Size:
     settings: dict[str, Setting] = {
         "num_layers": layers,
@@ -57,7 +80,7 @@ def _nequip(
         "radial_mlp_width": radial_width,
         "parity": False,
     }
-    return Size(settings, n, layers, rank, speed)
+    return Size(settings, n, layers, rank, speed, memory)
 
 
 def _allegro(
@@ -69,6 +92,7 @@ def _allegro(
     rank: int,
     n: int,
     speed: Speed,
+    memory: Memory,
 ) -> Size:
     depth, width = mlp
     settings: dict[str, Setting] = {
@@ -88,10 +112,12 @@ def _allegro(
         "readout_mlp_hidden_layers_width": scalars,
         "readout_mlp_nonlinearity": "silu",
     }
-    return Size(settings, n, layers, rank, speed)
+    return Size(settings, n, layers, rank, speed, memory)
 
 
-def _mace(hidden: str, radial_mlp: tuple[int, int], rank: int, n: int, speed: Speed) -> Size:
+def _mace(
+    hidden: str, radial_mlp: tuple[int, int], rank: int, n: int, speed: Speed, memory: Memory
+) -> Size:
     depth, width = radial_mlp
     layers = 2
     settings: dict[str, Setting] = {
@@ -107,30 +133,52 @@ def _mace(hidden: str, radial_mlp: tuple[int, int], rank: int, n: int, speed: Sp
         "radial_MLP_width": width,
         "MLP_irreps": "16x0e",
     }
-    return Size(settings, n, layers, rank, speed)
+    return Size(settings, n, layers, rank, speed, memory)
 
 
 LADDER: dict[str, dict[str, Size]] = {
     "nequip": {
-        "tiny": _nequip(2, 1, 16, 32, 15, 8_784, Speed(2192, 900)),
-        "small": _nequip(3, 1, 16, 64, 31, 30_288, Speed(1170, 511)),
-        "medium": _nequip(3, 1, 32, 64, 42, 165_536, Speed(780, 366)),
-        "large": _nequip(4, 2, 32, 64, 54, 473_248, Speed(216, 66)),
-        "xlarge": _nequip(4, 2, 64, 128, 108, 3_330_368, Speed(70, 26)),
+        "tiny": _nequip(2, 1, 16, 32, 15, 8_784, Speed(2192, 900), Memory(2.65, 1.81, 6.21, 4.8)),
+        "small": _nequip(
+            3, 1, 16, 64, 31, 30_288, Speed(1170, 511), Memory(6.02, 3.49, 13.1, 10.7)
+        ),
+        "medium": _nequip(
+            3, 1, 32, 64, 42, 165_536, Speed(780, 366), Memory(22.4, 4.81, 39.8, 13.8)
+        ),
+        "large": _nequip(4, 2, 32, 64, 54, 473_248, Speed(216, 66), Memory(47.1, 16.6, 101, 53.4)),
+        "xlarge": _nequip(
+            4, 2, 64, 128, 108, 3_330_368, Speed(70, 26), Memory(171, 28.6, 355, 104)
+        ),
     },
     "allegro": {
-        "tiny": _allegro(2, 1, 16, 8, (1, 64), 24, 11_008, Speed(1331, 631)),
-        "small": _allegro(2, 1, 32, 32, (1, 64), 38, 31_328, Speed(661, 259)),
-        "medium": _allegro(2, 1, 64, 32, (2, 128), 71, 132_096, Speed(495, 165)),
-        "large": _allegro(2, 2, 128, 32, (2, 256), 135, 493_632, Speed(54, 26)),
-        "xlarge": _allegro(2, 2, 256, 32, (2, 768), 383, 2_993_856, Speed(33, 19)),
+        "tiny": _allegro(
+            2, 1, 16, 8, (1, 64), 24, 11_008, Speed(1331, 631), Memory(0.01, 6.4, 0.33, 14.2)
+        ),
+        "small": _allegro(
+            2, 1, 32, 32, (1, 64), 38, 31_328, Speed(661, 259), Memory(0.07, 23.2, 1.14, 38)
+        ),
+        "medium": _allegro(
+            2, 1, 64, 32, (2, 128), 71, 132_096, Speed(495, 165), Memory(0.05, 24.4, 2.01, 54.1)
+        ),
+        "large": _allegro(
+            2, 2, 128, 32, (2, 256), 135, 493_632, Speed(54, 26), Memory(0.95, 216, 8, 276)
+        ),
+        "xlarge": _allegro(
+            2, 2, 256, 32, (2, 768), 383, 2_993_856, Speed(33, 19), Memory(0.88, 222, 25.9, 360)
+        ),
     },
     "mace": {
-        "tiny": _mace("16x0e", (1, 16), 11, 8_672, Speed(1164, 543)),
-        "small": _mace("32x0e", (2, 32), 23, 31_664, Speed(575, 219)),
-        "medium": _mace("64x0e+64x1o", (2, 64), 55, 164_176, Speed(156, 78)),
-        "large": _mace("128x0e+128x1o", (3, 64), 63, 523_920, Speed(84, 36)),
-        "xlarge": _mace("352x0e+352x1o", (3, 64), 175, 3_302_640, Speed(23, 11)),
+        "tiny": _mace("16x0e", (1, 16), 11, 8_672, Speed(1164, 543), Memory(33, 0.9, 45.7, 4.55)),
+        "small": _mace("32x0e", (2, 32), 23, 31_664, Speed(575, 219), Memory(65.7, 2.23, 90.5, 10)),
+        "medium": _mace(
+            "64x0e+64x1o", (2, 64), 55, 164_176, Speed(156, 78), Memory(249, 7.82, 443, 29.9)
+        ),
+        "large": _mace(
+            "128x0e+128x1o", (3, 64), 63, 523_920, Speed(84, 36), Memory(491, 14.7, 875, 58.2)
+        ),
+        "xlarge": _mace(
+            "352x0e+352x1o", (3, 64), 175, 3_302_640, Speed(23, 11), Memory(1276, 39, 2331, 156)
+        ),
     },
 }
 

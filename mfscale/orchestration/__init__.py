@@ -13,6 +13,7 @@ from mfscale.orchestration.estimate import (
     wall_time,
     work_time,
 )
+from mfscale.orchestration.footprint import Activations, Footprints
 from mfscale.orchestration.garbage import Garbage, collect, garbage
 from mfscale.orchestration.progress import Progress
 from mfscale.orchestration.retry import failures, retried
@@ -21,8 +22,10 @@ from mfscale.orchestration.verify import verify
 __all__ = [
     "GPU_CORES",
     "LOCAL",
+    "Activations",
     "Ended",
     "Extent",
+    "Footprints",
     "Garbage",
     "Kind",
     "OrchestrationError",

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mfscale.orchestration import worker
+from mfscale.orchestration.compaction import Compaction
 from mfscale.orchestration.estimate import Rates
 from mfscale.orchestration.progress import Progress
 from mfscale.orchestration.schedule import Schedule, Skip
+from mfscale.orchestration.shares import Rooms
 from mfscale.orchestration.tunings import Tunings
 from mfscale.results import Store, StoreError, turn
 from mfscale.study import Choice, Stage, StudyGraph
@@ -74,6 +76,8 @@ class Campaign:
         As `mfscale.orchestration.driver.run` takes them.
     grow
         Expands the study again with choices that its tunings have made.
+    rooms
+        What stages have to run in; a core each if not given.
     """
 
     def __init__(
@@ -86,9 +90,11 @@ class Campaign:
         on_progress: Callable[[Progress], None],
         on_ended: Callable[[str], None] = lambda _: None,
         grow: Callable[[Sequence[Choice]], StudyGraph] | None = None,
+        rooms: Rooms | None = None,
     ) -> None:
         self.store = store
         self.slots = slots
+        self.rooms = rooms or Rooms(cpus=slots)
         self.on_progress = on_progress
         self.on_ended = on_ended
         self.constant: Mapping[str, Any] = {}
@@ -105,11 +111,13 @@ class Campaign:
         self._deaths: dict[str, tuple[int, int]] = {}
         self._first_start: float | None = None
         self._statuses = store.statuses()
-        self._ahead_s: list[float] = []
+        self._ahead, self._ahead_s = 0, 0.0
         self._left: set[str] = set()
+        self._left_s = 0.0
         self._again: set[str] = set()
         self.schedule = Schedule({}, weight=lambda stage_id: self._seconds[stage_id])
         self.tunings = Tunings(store)
+        self.compaction = Compaction(store)
         self.progress = Progress(total=0)
         self.graph = graph
         self._take(graph)
@@ -136,11 +144,15 @@ class Campaign:
             if stage_id is None:
                 return None
             stage = self.graph.stages[stage_id]
+        if not self.rooms.enter(stage):
+            self._return(stage)
+            return None
         if self._first_start is None:
             self._first_start = time.perf_counter()
         self._tell()
         return stage.id, {
             **self.constant,
+            **self.rooms.config(stage),
             worker.STAGE: stage.model_dump_json(),
             worker.AGAIN: stage.id in self._again,
             worker.TRIAL: trial,
@@ -152,24 +164,29 @@ class Campaign:
         Such a stage starts again from its last checkpoint, and so does one that stopped as asked.
         """
         stage = self.tunings.stage(stage_id) or self.graph.stages[stage_id]
+        self.rooms.leave(stage_id)
         if result is None or "status" not in result:
             if self.stopping or self._may_start_again(stage_id):
                 self._put_back(stage)
                 return
             reason = f"its worker died {CRASHES + 1} times, perhaps for want of memory"
-            result = {"status": "failed", "reason": reason}
-            log = self.store.log_path(stage_id, self.store.next_attempt(stage_id) - 1)
-            self._publish(stage, "failed", reason, log_file=str(log.relative_to(self.store.path)))
+            result = self._failed(stage, reason)
+        elif result["status"] == worker.OUT_OF_MEMORY:
+            if self.stopping or self.rooms.enlarge(stage):
+                self._put_back(stage)
+                return
+            result = self._failed(stage, self.rooms.too_large(stage))
         status: str = result["status"]
         if status == worker.INTERRUPTED:
             self._put_back(stage)
             return
-        self._left.discard(stage_id)
+        self.compaction.row_came()
+        self._leave(stage_id)
         self.on_ended(stage_id)
         if status == "finished":
             self._samples += result["samples_seen"] or 0  # none if it was adopted meanwhile
             self._expected_s += self._seconds[stage_id]
-            self._spent_s += result["wall_time_s"]
+            self._spent_s += result["wall_time_s"] * (self.rooms.of(stage).share or 1.0)
             if stage.purpose == "science":
                 self.warnings += [f"{stage_id}: {text}" for text in result["warnings"]]
         elif stage.purpose == "science":
@@ -196,12 +213,28 @@ class Campaign:
         self._deaths[stage_id] = max(furthest, step), deaths
         return deaths <= CRASHES
 
+    def _failed(self, stage: Stage, reason: str) -> dict[str, Any]:
+        """Publish that a stage has failed of which its worker left no row."""
+        log = self.store.log_path(stage.id, self.store.next_attempt(stage.id) - 1)
+        self._publish(stage, "failed", reason, log_file=str(log.relative_to(self.store.path)))
+        return {"status": "failed", "reason": reason}
+
+    def _leave(self, stage_id: str) -> None:
+        """Take a stage out of what is left."""
+        if stage_id in self._left:
+            self._left.remove(stage_id)
+            self._left_s = self._left_s - self._seconds[stage_id] if self._left else 0.0
+
     def _put_back(self, stage: Stage) -> None:
+        self._return(stage)
+        self._tell()
+
+    def _return(self, stage: Stage) -> None:
+        """Let a stage that was to start, or has stopped, start later."""
         if stage.purpose == "tune":
             self.tunings.put_back(stage.id)
         else:
             self.schedule.put_back(stage.id)
-        self._tell()
 
     def _take(self, graph: StudyGraph) -> None:
         """Add the stages and tunings of a study that are new."""
@@ -209,11 +242,13 @@ class Campaign:
         self.graph = graph
         self._seconds |= {s: self._estimate.seconds(stage) for s, stage in new.items()}
         later = [t.trial(t.untuned) for t in graph.later for _ in range(t.trials)]
-        self._ahead_s = [self._estimate.seconds(s) for s in (*graph.waiting, *later)]
+        self._ahead = len(graph.waiting) + len(later)
+        self._ahead_s = sum(self._estimate.seconds(s) for s in (*graph.waiting, *later))
         statuses = self._statuses
         gone = without_model(graph, statuses, self.store)
         left = {s.id for s in missing(graph, statuses, gone)} & new.keys()
         self._left |= left
+        self._left_s += sum(self._seconds[s] for s in left)
         self._again |= gone & left
         done = frozenset(s for s in new if statuses.get(s) == "finished") - self._again
         diverged = [s for s in new if statuses.get(s) == "diverged"]
@@ -242,7 +277,7 @@ class Campaign:
 
     def _skip(self, skips: list[Skip]) -> None:
         for skip in skips:
-            self._left.discard(skip.stage_id)
+            self._leave(skip.stage_id)
             if self._statuses.get(skip.stage_id) != "skipped":
                 self._publish(self.graph.stages[skip.stage_id], "skipped", skip.reason)
             self.unfinished_stages.append(Ended(skip.stage_id, "skipped", skip.reason))
@@ -270,7 +305,7 @@ class Campaign:
         """Stages of the study and trials of this run, those that wait for a choice included."""
         tunings = self.tunings
         trials = tunings.started + tunings.left - tunings.running + tunings.given_up
-        ahead = len(self._ahead_s) if self.unfinished else 0
+        ahead = self._ahead if self.unfinished else 0
         return len(self.graph.stages) + ahead + trials
 
     def _tell(self) -> None:
@@ -278,7 +313,7 @@ class Campaign:
         if self._samples and self._first_start is not None:
             rate = self._samples / (time.perf_counter() - self._first_start)
             slower = self._spent_s / self._expected_s
-        seconds = sum(self._seconds[s] for s in self._left) + sum(self._ahead_s)
+        seconds = self._left_s + self._ahead_s
         seconds += sum(n * self._estimate.seconds(t.template) for t, n in self.tunings.to_come())
         self.progress = replace(
             self.progress,

@@ -1,17 +1,18 @@
 """Run what a store lacks of a study, on Ray."""
 
+import math
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mfscale.orchestration import worker
 from mfscale.orchestration.campaign import Campaign, Ended
 from mfscale.orchestration.cluster import (
     LOCAL,
     OrchestrationError,
-    Slots,
     connected,
     cores,
     own_errors,
@@ -19,9 +20,10 @@ from mfscale.orchestration.cluster import (
 from mfscale.orchestration.estimate import Rates
 from mfscale.orchestration.progress import Progress
 from mfscale.orchestration.scratch import scratch
+from mfscale.orchestration.shares import Rooms
 from mfscale.orchestration.stopping import Stopped, Stopping
 from mfscale.results import Store, StoreError
-from mfscale.study import Choice, StudyGraph
+from mfscale.study import Choice, Stage, StudyGraph
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,15 @@ def run(
     estimate: Rates,
     cpus: int | None = None,
     gpus: int = 0,
+    gpu_share: float | None = None,
+    gpu_bytes: Callable[[Stage], float] = lambda _: math.inf,
     address: str = LOCAL,
     on_progress: Callable[[Progress], None] = lambda _: None,
     on_ended: Callable[[str], None] = lambda _: None,
     grow: Callable[[Sequence[Choice]], StudyGraph] | None = None,
     on_stop: Callable[[int], None] = lambda _: None,
     checkpoint_every_s: float = 15.0,
+    train: worker.Train | None = None,
 ) -> Summary:
     """Run the stages of `graph` that `store` lacks, each once, children after their parents.
 
@@ -64,8 +69,12 @@ def run(
     estimate
         Orders the work and gives the time left.
     cpus, gpus
-        Slots: one stage a processor core, or one a GPU if there are any. All cores that are there
-        if None.
+        What there is: one stage a processor core, or on the GPUs if there are any. All cores that
+        are there if None.
+    gpu_share
+        Of a GPU that each stage begins with; unset: as its memory asks for.
+    gpu_bytes
+        Memory of a GPU that a stage is estimated to need; where nobody knows, a whole one.
     address
         Of the Ray to run on: one of our own, or a running cluster's ``HOST:PORT``, or ``auto``.
     on_progress
@@ -78,6 +87,8 @@ def run(
         Told the number of the signal that ends the run early, while stages save their progress.
     checkpoint_every_s
         The most training a crash may cost.
+    train
+        What makes a stage's result in a worker, which imports it; `worker.train_stage` if None.
 
     Raises
     ------
@@ -91,14 +102,16 @@ def run(
     began = time.perf_counter()
     stopped_by: int | None = None
     with store.in_use():
+        rooms = Rooms(cpus=cpus or cores(), gpus=gpus, share=gpu_share, need=gpu_bytes)
         campaign = Campaign(
             graph,
             store,
             estimate,
-            slots=gpus or cpus or cores(),
+            slots=gpus or rooms.cpus,
             on_progress=on_progress,
             on_ended=on_ended,
             grow=grow,
+            rooms=rooms,
         )
         if campaign.unfinished:
 
@@ -107,6 +120,9 @@ def run(
                 stopped_by, campaign.stopping = number, True
                 on_stop(number)
 
+            settings: dict[str, Any] = {worker.SAVE_EVERY: checkpoint_every_s}
+            if train is not None:
+                settings[worker.TRAIN] = train
             stopping = Stopping(store, ask)
             try:
                 with (
@@ -116,8 +132,9 @@ def run(
                     own_errors(),
                     stopping.watching(),
                 ):
+                    rooms.cpus, rooms.gpus = slots.cpus, slots.gpus
                     campaign.slots = slots.number
-                    _tune(campaign, stopping, slots, folder, checkpoint_every_s)
+                    _tune(campaign, stopping, folder, settings)
             except KeyboardInterrupt as stop:
                 if stopped_by is None:  # Ray may have made a plain KeyboardInterrupt of a second
                     stopped_by = stop.number if isinstance(stop, Stopped) else signal.SIGINT
@@ -125,6 +142,7 @@ def run(
                 f"{number} rows of stages without a result were not written ({reason})"
                 for reason, number in campaign.unwritten.items()
             ]
+            campaign.compaction.wait()
             try:
                 store.compact()
             except StoreError as error:  # the rows are in the inbox, where all read them
@@ -140,30 +158,28 @@ def run(
 
 
 def _tune(
-    campaign: Campaign, stopping: Stopping, slots: Slots, folder: Path, checkpoint_every_s: float
+    campaign: Campaign, stopping: Stopping, folder: Path, settings: Mapping[str, Any]
 ) -> None:
     """Run the campaign as one Tune experiment whose own files, in `folder`, are thrown away."""
     from ray import tune  # noqa: PLC0415 - see connected
 
+    from mfscale.orchestration.gpus import reserved, smallest_memory  # noqa: PLC0415 - likewise
     from mfscale.orchestration.searcher import GraphSearcher  # noqa: PLC0415 - likewise
     from mfscale.orchestration.trainable import StageTrainable  # noqa: PLC0415 - likewise
 
-    share = slots.cpus / slots.number
-    threads = max(1, int(share))
-    per_stage = {"cpu": min(share, float(threads)), "gpu": 1.0 if slots.gpus else 0.0}
+    if campaign.rooms.by_memory:
+        campaign.rooms.gpu_bytes = smallest_memory()
     campaign.constant = {
         worker.STORE: str(campaign.store.path.resolve()),
         worker.STOP: str(stopping.flag),
-        worker.THREADS: threads,
-        worker.GPU: bool(slots.gpus),
-        worker.SAVE_EVERY: checkpoint_every_s,
+        **settings,
     }
     tune.Tuner(
-        tune.with_resources(StageTrainable, per_stage),
+        tune.with_resources(StageTrainable, reserved),
         tune_config=tune.TuneConfig(
             search_alg=GraphSearcher(campaign),
             num_samples=-1,
-            max_concurrent_trials=campaign.slots,
+            max_concurrent_trials=campaign.rooms.at_once,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(

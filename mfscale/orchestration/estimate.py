@@ -63,7 +63,8 @@ class Rates:
     Attributes
     ----------
     measured
-        Kind → structures per second of one slot, from finished stages.
+        Kind → structures per second of one slot, from finished stages. One that had a share of a
+        GPU took that share of its time.
     reference
         The same from elsewhere: used for kinds that `measured` lacks.
     overhead_s
@@ -174,7 +175,7 @@ def _rows(table: pa.Table) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """What the stages trained to their end tell: those on processor cores, those on GPUs."""
     columns = (
         "architecture", "size", "dtype", "heads", "kept_heads", "dataset", "split", "device",
-        "purpose", "samples_seen", "train_time_s", "wall_time_s",
+        "gpu_share", "purpose", "samples_seen", "train_time_s", "wall_time_s",
     )  # fmt: skip
     finished = table.filter(pc.equal(table["status"], "finished"))
     finished = finished.filter(pc.is_valid(finished["train_time_s"]))
@@ -195,17 +196,23 @@ def _measured(rows: list[dict[str, Any]], before: Rates) -> Rates:
     for row, kind, extent in _described(rows, before):
         samples, seconds = totals.get(kind, (0.0, 0.0))
         scaled = row["samples_seen"] * extent.mean_atoms / REFERENCE_ATOMS
-        totals[kind] = (samples + scaled, seconds + row["train_time_s"])
+        totals[kind] = (samples + scaled, seconds + _share(row) * row["train_time_s"])
     known = replace(
         before,
         measured={kind: samples / s for kind, (samples, s) in totals.items() if s > 0},
         n_measured=len(rows),
     )
     overheads = [
-        row["wall_time_s"] - row["train_time_s"] - known.evaluation_s(kind, _tested(row), extent)
+        _share(row) * (row["wall_time_s"] - row["train_time_s"])
+        - known.evaluation_s(kind, _tested(row), extent)
         for row, kind, extent in _described(rows, before)
     ]
     return replace(known, overhead_s=max(0.0, sum(overheads) / len(overheads)))
+
+
+def _share(row: Mapping[str, Any]) -> float:
+    """Of its slot that a stage had: others had the rest of its GPU."""
+    return float(row["gpu_share"] or 1.0)
 
 
 def _tested(row: Mapping[str, Any]) -> int:

@@ -1,7 +1,8 @@
 """Which stage may start now: the bookkeeping of a graph of stages, without Ray."""
 
+import heapq
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 DONE = frozenset({"finished"})
@@ -47,7 +48,8 @@ class Schedule:
         self._waiting: set[str] = set()
         self._lost: dict[str, str] = {}
         self._behind: dict[str, float] = {}
-        self._ready: deque[str] = deque()
+        self._ready: set[str] = set()
+        self._queue: list[tuple[float, str]] = []  # a heap of the ready, and of some no more so
         self.running: set[str] = set()
         self.extend(parents, done)
 
@@ -75,10 +77,10 @@ class Schedule:
             for lost in {parent for parent in new.values() if parent in self._lost}
             for skip in self._skip_below(lost, self._lost[lost])
         ]
+        self._queue = [self._turn(stage) for stage in self._ready]
+        heapq.heapify(self._queue)
         free = (s for s in new if s in self._waiting)
-        self._release(
-            [s for s in free if self._parents[s] is None or self._parents[s] in self._done]
-        )
+        self._release(s for s in free if self._parents[s] is None or self._parents[s] in self._done)
         return skipped
 
     def is_done(self, stage: str) -> bool:
@@ -96,11 +98,13 @@ class Schedule:
 
     def start(self) -> str | None:
         """The next stage to run, from now on running; None if none is ready."""
-        if not self._ready:
-            return None
-        stage = self._ready.popleft()
-        self.running.add(stage)
-        return stage
+        while self._queue:
+            _, stage = heapq.heappop(self._queue)
+            if stage in self._ready:
+                self._ready.remove(stage)
+                self.running.add(stage)
+                return stage
+        return None
 
     def complete(self, stage: str, status: str) -> list[Skip]:
         """Record how a running stage ended: its children become ready, or all below are skipped."""
@@ -119,8 +123,7 @@ class Schedule:
     def exclude(self, stage: str, status: str) -> list[Skip]:
         """Take out a stage that will not run, e.g. one known to diverge, and skip all below it."""
         self._waiting.discard(stage)
-        if stage in self._ready:
-            self._ready.remove(stage)
+        self._ready.discard(stage)
         return self._skip_below(stage, status)
 
     def _skip_below(self, stage: str, status: str) -> list[Skip]:
@@ -139,10 +142,15 @@ class Schedule:
     def _waiting_children(self, stage: str) -> list[str]:
         return [child for child in self._children[stage] if child in self._waiting]
 
-    def _release(self, stages: Sequence[str]) -> None:
-        self._waiting.difference_update(stages)
-        merged = [*self._ready, *stages]
-        self._ready = deque(sorted(merged, key=lambda s: (-self._behind[s], s)))
+    def _release(self, stages: Iterable[str]) -> None:
+        for stage in stages:
+            self._waiting.discard(stage)
+            self._ready.add(stage)
+            heapq.heappush(self._queue, self._turn(stage))
+
+    def _turn(self, stage: str) -> tuple[float, str]:
+        """What ready stages are ordered by."""
+        return -self._behind[stage], stage
 
 
 def _work_behind(

@@ -8,31 +8,82 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from mfscale.results import CURVE_SCHEMA, ERRORS_SCHEMA, Store, StoreError, turn
 from mfscale.study import Stage
-from mfscale.training import POTENTIAL, Interrupted
+from mfscale.training import POTENTIAL, Interrupted, is_out_of_memory
+
+if TYPE_CHECKING:
+    from mfscale.training import StageResult
 
 SETTLED = frozenset({"finished", "diverged"})
 """Statuses that are results: such a stage never runs again."""
 INTERRUPTED = "interrupted"
 """What a worker tells of a stage that stopped as asked; it leaves no row, but its progress."""
+OUT_OF_MEMORY = "out of memory"
+"""What a worker tells of a stage that needs more room than it has; it leaves no row either."""
 TOLD = ("status", "reason", "samples_seen", "wall_time_s", "warnings")
 """Fields of a row that Tune, and so the driver, is told."""
 LOGGER = logging.getLogger("mfscale")
-STAGE, STORE, STOP, AGAIN, TRIAL, THREADS, GPU, SAVE_EVERY = (
+STAGE, STORE, STOP, AGAIN, TRIAL, CPUS, THREADS, GPU, PARTS, NOTES, SAVE_EVERY, TRAIN = (
     "stage",
     "store",
     "stop",
     "again",
     "trial",
+    "cpus",
     "threads",
     "gpu",
+    "batch_parts",
+    "notes",
     "checkpoint_every_s",
+    "train",
 )
+
+
+def train_stage(
+    stage: Stage, store: Store, config: dict[str, Any], stop: Callable[[], bool]
+) -> "StageResult":
+    """Train a stage from its parent's model and its own progress, which the store has.
+
+    Raises
+    ------
+    Interrupted
+        If `stop` said so.
+    TrainingError
+        As `mfscale.training.run_stage` does.
+    """
+    import torch  # noqa: PLC0415 - the driver needs none
+
+    from mfscale.training import run_stage  # noqa: PLC0415 - which imports torch
+    from mfscale.training.loop import Hopeless, never  # noqa: PLC0415 - likewise
+    from mfscale.training.memory import confine  # noqa: PLC0415 - likewise
+
+    torch.set_num_threads(config[THREADS])
+    if config[GPU]:
+        confine(config[GPU])
+    hopeless: Hopeless = never
+    if config[TRIAL] is not None:
+        from mfscale.orchestration.trials import watch  # noqa: PLC0415 - few stages are trials
+
+        key, number = config[TRIAL]
+        hopeless = watch(store.tuning_dir, key, number, stage.hyperparameters.max_steps)
+    return run_stage(
+        stage,
+        checkpoint_dir=store.checkpoint_dir,
+        device=torch.device("cuda" if config[GPU] else "cpu"),
+        checkpoint_every_s=config[SAVE_EVERY],
+        hopeless=hopeless,
+        interrupted=stop,
+        batch_parts=config[PARTS],
+    )
+
+
+Train = Callable[[Stage, Store, dict[str, Any], Callable[[], bool]], "StageResult"]
+"""Makes the result of a stage, given its store, what `Campaign.start` says, and whether to stop."""
 
 
 def run_one(
@@ -47,7 +98,7 @@ def run_one(
     Parameters
     ----------
     config
-        What `Campaign.start` says.
+        What `Campaign.start` says; what is to train a stage, unless that is `train_stage`.
     interrupted
         Asked often: whether to save the stage's progress and stop.
     """
@@ -62,7 +113,13 @@ def run_one(
     with store.in_use(), turn(store, stage.id, give_up=stop) as ours:
         if not ours:
             return {"status": INTERRUPTED, "reason": "stopped while another run trains it"}
-        return _run(stage, store, config, stop)
+        told = _run(stage, store, config, stop)
+    if config[GPU] or told["status"] == OUT_OF_MEMORY:
+        from mfscale.training.memory import release  # noqa: PLC0415 - which imports torch
+
+        # Only now, for an exception holds on to all that its stage had.
+        release(networks=told["status"] == OUT_OF_MEMORY)
+    return told
 
 
 class _Flag:
@@ -96,11 +153,16 @@ def _run(
         place = os.getpid(), platform.node()
         LOGGER.info("stage %s, attempt %d, in process %d on %s", stage.id, attempt, *place)
         try:
-            return _train(stage, store, config, attempt, stop, again=row if config[AGAIN] else None)
+            train: Train = config.get(TRAIN, train_stage)
+            result = train(stage, store, config, stop)
+            return _publish(result, store, attempt, config, row if config[AGAIN] else None)
         except Interrupted as why:
             LOGGER.info("stage %s %s", stage.id, why)
             return {"status": INTERRUPTED, "reason": str(why)}
         except Exception as error:
+            if is_out_of_memory(error):
+                LOGGER.warning("stage %s: %s", stage.id, _at_a_glance(error))
+                return {"status": OUT_OF_MEMORY, "reason": _at_a_glance(error)}
             LOGGER.exception("stage %s failed", stage.id)
             reason = f"{type(error).__name__}: {error}"
             with suppress(StoreError):  # of a disk that is full: then the run tells, but no row
@@ -119,49 +181,42 @@ def _run(
             return {"status": "failed", "reason": reason}
 
 
-def _train(
-    stage: Stage,
+def _publish(
+    result: "StageResult",
     store: Store,
-    config: dict[str, Any],
     attempt: int,
-    stop: Callable[[], bool],
+    config: dict[str, Any],
     again: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """Train a stage and publish all that it leaves; `again` is its row if it once was finished."""
-    import torch  # noqa: PLC0415 - the driver needs none
+    """Publish all that a stage leaves; `again` is its row if it once was finished."""
+    from mfscale.training import discard_progress  # noqa: PLC0415 - which imports torch
 
-    from mfscale.training import discard_progress, run_stage  # noqa: PLC0415 - which imports torch
-    from mfscale.training.loop import Hopeless, never  # noqa: PLC0415 - likewise
-
-    torch.set_num_threads(config[THREADS])
-    hopeless: Hopeless = never
-    if config[TRIAL] is not None:
-        from mfscale.orchestration.trials import watch  # noqa: PLC0415 - few stages are trials
-
-        key, number = config[TRIAL]
-        hopeless = watch(store.tuning_dir, key, number, stage.hyperparameters.max_steps)
-    result = run_stage(
-        stage,
-        checkpoint_dir=store.checkpoint_dir,
-        device=torch.device("cuda" if config[GPU] else "cpu"),
-        checkpoint_every_s=config[SAVE_EVERY],
-        hopeless=hopeless,
-        interrupted=stop,
-    )
+    stage_id: str = result.row["stage_id"]
     store.publish_curve(
-        stage.id, pa.Table.from_pylist([asdict(p) for p in result.curve], CURVE_SCHEMA)
+        stage_id, pa.Table.from_pylist([asdict(p) for p in result.curve], CURVE_SCHEMA)
     )
     if result.errors:  # tuning trials have none: they never see the test structures
         store.publish_errors(
-            stage.id, pa.Table.from_pylist([asdict(e) for e in result.errors], ERRORS_SCHEMA)
+            stage_id, pa.Table.from_pylist([asdict(e) for e in result.errors], ERRORS_SCHEMA)
         )
-    log = store.log_path(stage.id, attempt)
-    row = {**result.row, "attempt": attempt, "log_file": str(log.relative_to(store.path))}
+    log = store.log_path(stage_id, attempt)
+    row = {
+        **result.row,
+        "attempt": attempt,
+        "log_file": str(log.relative_to(store.path)),
+        "gpu_share": config[GPU] or None,
+        "warnings": [*result.row["warnings"], *config[NOTES]],
+    }
     if again:
         row["warnings"] = [*row["warnings"], _again(again)]
     store.publish(row)
-    discard_progress(store.checkpoint_dir(stage.id))
+    discard_progress(store.checkpoint_dir(stage_id))
     return {key: row[key] for key in TOLD}
+
+
+def _at_a_glance(error: Exception) -> str:
+    """The first line of a message, which of torch may have many."""
+    return f"{type(error).__name__}: {error}".splitlines()[0][:300]
 
 
 def _again(row: dict[str, Any]) -> str:

@@ -58,13 +58,17 @@ def require_regular(path: Path) -> None:
         raise OSError(errno.EINVAL, "it is a pipe, socket or device", str(path))
 
 
-def names(folder: Path, suffix: str) -> list[str]:
-    """List the names in a folder that end in ``suffix``, sorted; none if it does not exist."""
+def names(folder: Path, suffix: str, *, beginning: str = "") -> list[str]:
+    """List the names in a folder that begin and end so, sorted; none if it does not exist."""
     try:
-        found = [path.name for path in folder.iterdir()]
+        found = os.listdir(folder)  # noqa: PTH208 - ten times as fast as paths, of 10,000 stages
     except FileNotFoundError:
         return []
-    return sorted(name for name in found if name.endswith(suffix) and not name.startswith("."))
+    return sorted(
+        name
+        for name in found
+        if name.endswith(suffix) and name.startswith(beginning) and not name.startswith(".")
+    )
 
 
 def set_aside(path: Path, folder: Path) -> Path:

@@ -16,6 +16,9 @@ from mfscale.results.schema import FORMAT, FORMAT_KEY
 _OWNER = b"mfscale_stage"
 """Key of a schema's metadata: the stage that a table without a column of stages belongs to."""
 
+_GROUP = 2000
+"""Rows that are read together if one of them is wanted."""
+
 
 class DamagedError(Exception):
     """Bytes that are no table of ours: truncated, corrupt or written by something else."""
@@ -43,6 +46,7 @@ def encode(table: pa.Table, *, compressed: bool = False, stage_id: str | None = 
         use_dictionary=long,
         write_statistics=long,
         write_page_checksum=True,
+        row_group_size=_GROUP,
     )
     return bytes(sink.getvalue())
 
@@ -86,9 +90,10 @@ def decode(
             _check_owner(written, owner)
             wanted = schema if columns is None else _subset(schema, columns)
             names = [name for name in wanted.names if name in written.names]
-            table = file.read(columns=names)
-        if stage_id is not None:
-            table = table.filter(pc.equal(table["stage_id"], stage_id))
+            if stage_id is None:
+                table = file.read(columns=names)
+            else:
+                table = _rows_of(stage_id, file, names)
         table = conform(table, wanted)
         table.validate(full=True)
     except MemoryError:  # of which Arrow's own is one
@@ -100,6 +105,17 @@ def decode(
     if unknown := set(written.names) - set(schema.names):
         raise DamagedError(f"column {min(unknown)!r} is not part of format {FORMAT}")
     return table
+
+
+def _rows_of(stage_id: str, file: pq.ParquetFile, columns: Sequence[str]) -> pa.Table:
+    """The rows of one stage, for which the other groups of rows are not read whole."""
+    groups = [
+        group
+        for group in range(file.num_row_groups)
+        if pc.index(file.read_row_group(group, ["stage_id"])["stage_id"], stage_id).as_py() >= 0
+    ]
+    table = file.read_row_groups(groups, columns=columns)
+    return table.filter(pc.equal(table["stage_id"], stage_id))
 
 
 def is_ours(schema: pa.Schema) -> bool:

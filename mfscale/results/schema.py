@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-FORMAT = 3
+FORMAT = 4
 FORMAT_KEY = b"mfscale_format"
 
 STATUSES = ("finished", "diverged", "failed", "skipped")
@@ -274,6 +274,12 @@ GROUPS: dict[str, tuple[pa.Field, ...]] = {
         _field("device", _text, "device that the stage ran on"),
         _field("compile_mode", _text, "how the model was compiled"),
         _field("n_threads", _int, "threads of the tensor library"),
+        _field(
+            "batch_parts",
+            _int,
+            "parts that each batch was taken in, to fit into memory; of the same step, to rounding",
+        ),
+        _field("gpu_share", _real, "share of a GPU that the stage was given; null: none"),
         _field("started_at", pa.timestamp("us", tz="UTC"), "when the attempt started"),
         _field("wall_time_s", _real, "duration of the attempt", unit="s"),
         _THROUGHPUT,

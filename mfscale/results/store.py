@@ -203,7 +203,7 @@ class Store:
         known = [
             int(attempt)
             for folder, suffix in (("inbox", ".parquet"), ("logs", ".log"))
-            for name in _names(self.path / folder, suffix)
+            for name in _names(self.path / folder, suffix, beginning=f"{stage_id}-")
             for stage, _, attempt in [name.removesuffix(suffix).rpartition("-")]
             if stage == stage_id and attempt.isdecimal()
         ]
@@ -301,7 +301,7 @@ class Store:
         folder = self.path / "inbox"
         inbox = [
             folder / name
-            for name in _names(folder, ".parquet")
+            for name in _names(folder, ".parquet", beginning=stage_id or "")
             if stage_id is None or name.rpartition("-")[0] == stage_id
         ]
         compacted = self.path / RESULTS
@@ -386,9 +386,9 @@ class Store:
         return table
 
 
-def _names(folder: Path, suffix: str) -> list[str]:
+def _names(folder: Path, suffix: str, *, beginning: str = "") -> list[str]:
     try:
-        return files.names(folder, suffix)
+        return files.names(folder, suffix, beginning=beginning)
     except OSError as error:
         raise unreadable(folder, error) from error
 

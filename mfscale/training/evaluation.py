@@ -15,7 +15,7 @@ from mfscale.training.potential import Potential
 Floats = npt.NDArray[np.float64]
 Moment = Literal["start", "end", "baseline"]
 CHUNK = 256
-"""Structures evaluated at once."""
+"""Structures evaluated at once where memory allows."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,20 @@ class Prediction:
 
 
 class Evaluator:
-    """Compares predictions with the labels of one dataset and split."""
+    """Compares predictions with the labels of one dataset and split, `chunk` structures at once."""
 
-    def __init__(self, dataset: Dataset, graphs: Graphs, split: str, device: torch.device) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        graphs: Graphs,
+        split: str,
+        device: torch.device,
+        chunk: int = CHUNK,
+    ) -> None:
         self.dataset = dataset
         self.graphs = graphs
         self.device = device
+        self.chunk = chunk
         self.test = dataset.test_structures(split=split)
 
     def evaluate(
@@ -102,10 +110,9 @@ class Evaluator:
         """Predict through `head`; totals are assembled in float64."""
         index = potential.head_index(head)
         energies, forces = [], []
-        for start in range(0, len(structures), CHUNK):
-            batch = to_torch(
-                collate(self.dataset, self.graphs, structures[start : start + CHUNK]), self.device
-            )
+        for start in range(0, len(structures), self.chunk):
+            chosen = structures[start : start + self.chunk]
+            batch = to_torch(collate(self.dataset, self.graphs, chosen), self.device)
             batch[keys.HEAD] = torch.full_like(batch[keys.N_ATOMS], index)
             energy, force = energy_and_forces(potential.network, batch, create_graph=False)
             energies.append(energy.detach().double().cpu().numpy())

@@ -8,7 +8,7 @@ import torch
 from mfscale.data import Dataset, Graphs, LabelledSet, neighbour_graphs, open_dataset
 from mfscale.study import Stage
 from mfscale.training.errors import TrainingError
-from mfscale.training.evaluation import Evaluation, Evaluator
+from mfscale.training.evaluation import CHUNK, Evaluation, Evaluator
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,10 @@ class Labelled:
         ]
 
 
-def labelled(stage: Stage, device: torch.device) -> Labelled:
+def labelled(stage: Stage, device: torch.device, chunk: int = CHUNK) -> Labelled:
     """Bring a stage's labels in place; datasets and graphs are kept for the process's next stage.
+
+    `chunk` structures are evaluated at once.
 
     Raises
     ------
@@ -55,7 +57,7 @@ def labelled(stage: Stage, device: torch.device) -> Labelled:
         graphs=graphs,
         methods={name: head.method for name, head in stage.heads.items()},
         sets={name: _labelled_set(dataset, stage, name) for name in stage.heads},
-        evaluator=Evaluator(dataset, graphs, stage.split, device),
+        evaluator=Evaluator(dataset, graphs, stage.split, device, chunk),
     )
 
 

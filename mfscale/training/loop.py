@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mfscale.models.headed import Batch, HeadedModel
 from mfscale.study import Hyperparameters
 from mfscale.training.errors import Interrupted
-from mfscale.training.loss import loss
+from mfscale.training.loss import labels_of, loss
 from mfscale.training.potential import in_ev
 from mfscale.training.schedule import ema_decay, learning_rate
 
@@ -118,8 +118,10 @@ class Trainer:
         Hyperparameters.
     forces
         Whether any label has forces: without, no second derivative is taken.
-    batch
-        Step (0-based) → labelled batch; a function of the step alone, so that resuming replays it.
+    parts
+        Step (0-based) → its labelled batch, in one part or several, whose gradients add up to the
+        whole's and take the memory of one part; a function of the step alone, so that resuming
+        replays it.
     n_samples
         Labelled structures in an epoch.
     validate
@@ -133,7 +135,7 @@ class Trainer:
         settings: Hyperparameters,
         *,
         forces: bool,
-        batch: Callable[[int], Batch],
+        parts: Callable[[int], Sequence[Batch]],
         n_samples: int,
         validate: Callable[[], Validation],
     ) -> None:
@@ -141,7 +143,7 @@ class Trainer:
         self.parameters: list[Tensor] = list(parameters)
         self.settings = settings
         self.forces = forces
-        self.batch = batch
+        self.parts = parts
         self.n_samples = n_samples
         self.batch_size = min(settings.batch_size, n_samples)
         self.validate = validate
@@ -181,6 +183,7 @@ class Trainer:
                 save(self._snapshot(now))
                 saved = time.perf_counter()
         _load(self.parameters, now.best)
+        self.optimizer.zero_grad()  # the network is kept, and its gradients would be
         return Outcome(
             stop_reason=stop,
             converged=stop == "plateau" or (stop == "cap" and _flat(now)),
@@ -242,15 +245,19 @@ class Trainer:
         return float(total) / (end - progress.curve[-1].step)
 
     def _step(self, step: int) -> Tensor:
-        batch = self.batch(step)
-        energy, forces = in_ev(self.network, batch, forces=self.forces, create_graph=True)
-        value = loss(energy, forces, batch, self.settings)
+        parts = self.parts(step)
+        whole = labels_of(parts)
         self.optimizer.zero_grad()
-        value.backward()  # type: ignore[no-untyped-call]
+        losses = []
+        for part in parts:
+            energy, forces = in_ev(self.network, part, forces=self.forces, create_graph=True)
+            value = loss(energy, forces, part, self.settings, of=whole)
+            value.backward()  # type: ignore[no-untyped-call]
+            losses.append(value.detach())
         nn.utils.clip_grad_norm_(self.parameters, self.settings.max_gradient_norm)
         self.optimizer.param_groups[0]["lr"] = learning_rate(step, self.settings)
         self.optimizer.step()
-        return value.detach()
+        return torch.stack(losses).sum()
 
     def _record(self, progress: Progress, mean_loss: float | None) -> None:
         with _swapped(self.parameters, progress.average):

@@ -122,6 +122,11 @@ def _kept(spec: str, elements: tuple[str, ...], heads: tuple[str, ...]) -> Heade
     return new_network(Model.model_validate_json(spec), elements, heads, seed=0)
 
 
+def forget_networks() -> None:
+    """Keep no network; those that are in use stay with their users."""
+    _kept.cache_clear()
+
+
 def torch_dtype(spec: Model) -> torch.dtype:
     """The network's floating-point type."""
     return {"float32": torch.float32, "float64": torch.float64}[spec.dtype]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,6 +64,7 @@ def run_stage(
     checkpoint_every_s: float = 15.0,
     hopeless: Hopeless = never,
     interrupted: Callable[[], bool] = undisturbed,
+    batch_parts: int = 1,
 ) -> StageResult:
     """Train and evaluate `stage`, resuming where an earlier attempt was interrupted.
 
@@ -83,6 +85,9 @@ def run_stage(
         Of a tuning trial: whether to give up, given a step and the validation MAE (meV) there.
     interrupted
         Asked before each step: whether to save the progress and stop.
+    batch_parts
+        In how many parts a step goes over its batch, to take less memory. The step is the same, to
+        rounding: this is no setting of the stage. Evaluation takes as many structures at once.
 
     Raises
     ------
@@ -93,7 +98,7 @@ def run_stage(
     """
     began = time.perf_counter()
     started_at = datetime.now(UTC)
-    run = _Run(stage, checkpoint_dir, device or torch.device("cpu"))
+    run = _Run(stage, checkpoint_dir, device or torch.device("cpu"), batch_parts)
     before, _ = run.evaluate("start")
     network = run.potential.network
     with trainable_part(network, stage.trainable, stage.heads, seed=stage.seed) as parameters:
@@ -113,6 +118,7 @@ def run_stage(
         "warnings": row.warnings(baseline, before, outcome),
         **provenance.versions(),
         **provenance.conditions(run.device, started_at, began),
+        "batch_parts": batch_parts,
     }
     return StageResult(found, outcome.curve, errors)
 
@@ -121,12 +127,22 @@ class _Run:
     """A stage with its labels, parent and potential in place."""
 
     def __init__(
-        self, stage: Stage, checkpoint_dir: Callable[[str], Path], device: torch.device
+        self,
+        stage: Stage,
+        checkpoint_dir: Callable[[str], Path],
+        device: torch.device,
+        batch_parts: int,
     ) -> None:
         self.stage = stage
+        self.batch_parts = batch_parts
+        self.chunk = CHUNK
+        if batch_parts > 1:
+            labels = sum(head.size for head in stage.heads.values())
+            batch_size = min(stage.hyperparameters.batch_size, labels)
+            self.chunk = min(CHUNK, math.ceil(batch_size / batch_parts))
         self.folder = checkpoint_dir(stage.id)
         self.device = device
-        self.labelled = labelled(stage, device)
+        self.labelled = labelled(stage, device, self.chunk)
         self.sets = self.labelled.sets
         self.before = History(stage.id, 0, 0.0)
         if stage.parent_id is None:
@@ -169,7 +185,7 @@ class _Run:
             parameters,
             settings,
             forces=training.forces_ev_a is not None,
-            batch=lambda step: training.batch(order(step)),
+            parts=lambda step: training.parts(order(step), self.batch_parts),
             n_samples=order.n_samples,
             validate=self._scorer(validation),
         )
@@ -229,8 +245,8 @@ class _Run:
         every = np.arange(len(samples))
         whole = samples.batch(every)
         parts = [whole]
-        if len(samples) > CHUNK:
-            cuts = range(CHUNK, len(samples), CHUNK)
+        if len(samples) > self.chunk:
+            cuts = range(self.chunk, len(samples), self.chunk)
             parts = [samples.batch(chosen) for chosen in np.split(every, cuts)]
         forces = samples.forces_ev_a is not None
         return lambda: self._validate(whole, parts, forces=forces)

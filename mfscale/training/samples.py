@@ -59,6 +59,10 @@ class Samples:
             batch[keys.FORCES] = self._real(self.forces_ev_a[self.packed.atom_rows(chosen)])
         return batch
 
+    def parts(self, chosen: npt.NDArray[np.int64], n: int) -> list[Batch]:
+        """The same samples in `n` batches as equal as can be; in one each if they are fewer."""
+        return [self.batch(part) for part in np.array_split(chosen, min(n, len(chosen)))]
+
     def _real(self, array: npt.NDArray[np.floating]) -> torch.Tensor:
         return torch.from_numpy(array).to(self.device, self.dtype)
 

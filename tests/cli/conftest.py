@@ -106,7 +106,9 @@ def run_one(stage: Stage, store: Store, *, again: bool = False) -> dict[str, Any
             worker.AGAIN: again,
             worker.TRIAL: None,
             worker.THREADS: 1,
-            worker.GPU: False,
+            worker.GPU: 0.0,
+            worker.PARTS: 1,
+            worker.NOTES: [],
             worker.SAVE_EVERY: 60.0,
         }
     )

@@ -65,8 +65,6 @@ def partly_run(file: Path, store: Store, *, choices: int = 2) -> Store:
     campaign = Campaign(graph, store, speed, slots=1, on_progress=ignore, grow=grow)
     campaign.constant = {
         worker.STORE: str(store.path),
-        worker.THREADS: 1,
-        worker.GPU: False,
         worker.SAVE_EVERY: 60.0,
     }
     while len(campaign.choices) < choices and (started := campaign.start()) is not None:

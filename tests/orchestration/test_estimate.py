@@ -200,6 +200,15 @@ def test_a_gpu_counts_as_so_many_cores_until_one_is_measured(store: Store, finis
     assert cores.seconds(stage(forces=True)) == pytest.approx(1 + 100 * 30 / 200)
 
 
+def test_a_stage_on_a_share_of_a_gpu_takes_that_share_of_its_time(
+    store: Store, finish: Finish
+) -> None:
+    finish("a", samples=9000, train_s=12.0, wall_s=20.0, device="Some GPU", gpu_share=0.25)
+    measured = rates(store.table(), REFERENCE, gpu_cores=10)
+    # Three seconds of a GPU for 9,000 structures, and two beside.
+    assert measured.seconds(stage(forces=True)) == pytest.approx(2 + 100 * 30 / 3000)
+
+
 def seconds(value: float) -> Rates:
     """Rates by which a stage of 100 steps takes so many seconds."""
     return Rates(measured={}, reference={ENERGIES: 3000 / value}, overhead_s=0, n_measured=0)

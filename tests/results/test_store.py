@@ -7,11 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfscale.results import CURVE_SCHEMA, ERRORS_SCHEMA, SCHEMA, STATUSES, Store, StoreError
+from mfscale.results import (
+    CURVE_SCHEMA,
+    ERRORS_SCHEMA,
+    SCHEMA,
+    STATUSES,
+    Store,
+    StoreError,
+    parquet,
+)
 
 Row = dict[str, object]
 
@@ -242,3 +251,21 @@ def test_opening_an_existing_store_writes_nothing(store: Store) -> None:
     opened.checkpoint_dir("aa11")
     opened.log_path("aa11", 0)
     assert {path: path.stat().st_mtime_ns for path in store.path.rglob("*")} == before
+
+
+def test_a_row_among_many_is_found_and_costs_no_reading_of_the_others(
+    store: Store, brief_row: Callable[..., dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "_GROUP", 10)
+    for number in range(95):
+        store.publish(brief_row(f"s{number:03d}", seed=number))
+    store.compact()
+    compacted = store.path / "results.parquet"
+    assert pq.ParquetFile(compacted).num_row_groups == 10
+
+    rows = [store.row(f"s{number:03d}") for number in range(95)]
+    assert [row and row["seed"] for row in rows] == [*range(95)]
+    assert store.row("s095") is None
+    assert store.row("s") is None
+    assert store.next_attempt("s042") == 1
+    assert store.next_attempt("s") == 0

@@ -82,16 +82,16 @@ def trainer(
             value = loss(model(held_out), None, held_out, settings)
         return Validation(value.item(), 0.0, None)
 
-    def labelled(step: int) -> Batch:
+    def labelled(step: int) -> list[Batch]:
         on_batch(step)
-        return batch(step)
+        return [batch(step)]
 
     return Trainer(
         model,
         [p for p in model.parameters() if p.numel()] if parameters is None else parameters,
         settings,
         forces=True,
-        batch=labelled,
+        parts=labelled,
         n_samples=8,
         validate=validate,
     )

@@ -20,7 +20,7 @@ Arrays = dict[str, np.ndarray]
 
 CC = {"heads": {"cc": {"subset": "a", "size": 16, "validation": 8}}}
 DFT = {"heads": {"dft": {"subset": "b", "size": 60, "validation": 16}}}
-BY_DRIVER = {"attempt", "log_file"}
+BY_DRIVER = {"attempt", "log_file", "gpu_share"}
 """Fields that whoever runs the stage adds."""
 
 
@@ -42,7 +42,7 @@ def test_a_result_fits_the_store(few: Dataset, plan: Plan, run: Run, tmp_path: P
         (store.publish_errors, result.errors, ERRORS_SCHEMA),
     ):
         publish(stage.id, pa.Table.from_pylist([dataclasses.asdict(e) for e in entries], schema))
-    assert store.row(stage.id) == {**result.row, "attempt": 0, "log_file": None}
+    assert store.row(stage.id) == {**dict.fromkeys(BY_DRIVER), **result.row, "attempt": 0}
     assert set(result.row) == set(SCHEMA.names) - BY_DRIVER
     assert store.curve(stage.id)["step"].to_pylist() == [0, 10, 20]
     assert store.errors(stage.id).num_rows == len(result.errors)
