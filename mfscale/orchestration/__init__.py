@@ -16,6 +16,7 @@ from mfscale.orchestration.estimate import (
 from mfscale.orchestration.garbage import Garbage, collect, garbage
 from mfscale.orchestration.progress import Progress
 from mfscale.orchestration.retry import failures, retried
+from mfscale.orchestration.spread import Spread
 from mfscale.orchestration.verify import verify
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "OrchestrationError",
     "Progress",
     "Rates",
+    "Spread",
     "Summary",
     "collect",
     "failures",
