@@ -96,9 +96,9 @@ def label(
     level = parse_level(method, options)
     called = as_ or level.usual_name
     spread = Spread(cpus or cores(), on_stop=_say_stopping)
-    with _shown(quiet=json) as progress:
+    with place_of(name, called, out) as place, _shown(quiet=json) as progress:
         report = label_dataset(
-            place_of(name, called, out),
+            place,
             level,
             wanted=Wanted(subsets=subset or (), labelled_by=labelled_by, limit=limit),
             cost=_cost(cost),

@@ -73,7 +73,7 @@ def sample(
             out or Path(name),
             name=name,
             n_structures=structures,
-            temperatures_K=temperatures,
+            kelvins=temperatures,
             amplitudes=amplitudes,
             subsets=parse_subsets(subset or []),
             seed=seed,

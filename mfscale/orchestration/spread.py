@@ -70,7 +70,10 @@ class Spread:
             WorkerCrashedError,
         )
 
-        remote = ray.remote(num_cpus=1, max_retries=0)(lambda piece: function(piece))
+        def call(piece: Any) -> Any:  # noqa: ANN401 - a function itself, which Ray asks for
+            return function(piece)
+
+        remote: Any = ray.remote(num_cpus=1, max_retries=0)(call)
         running: dict[Any, Any] = {}
         while self.stopped_by is None:
             while len(running) < self._cpus and (piece := take()) is not None:

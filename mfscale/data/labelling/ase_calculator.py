@@ -8,7 +8,9 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
 
 from mfscale.data.errors import DatasetError
 from mfscale.data.imports.record import Label, cause
@@ -29,7 +31,7 @@ class AseCalculator(Level):
     usual_name: ClassVar[str] = "ase"
 
     path: str
-    arguments: dict[str, Any] = {}
+    arguments: Annotated[dict[str, Any], Field(default_factory=dict)]
 
     @property
     def description(self) -> str:
@@ -69,7 +71,7 @@ def _make(path: str, arguments: str) -> Any:  # noqa: ANN401 - ASE is not typed
     found = _find(path)
     try:
         return found(**json.loads(arguments))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever a foreign class raises
         raise DatasetError(
             f"{path}: cannot be made with --options {arguments} ({cause(error)})"
         ) from None
@@ -83,7 +85,7 @@ def _find(path: str) -> type:
         sys.path.append(here)
     try:
         module = import_module(module_name)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever a foreign module raises
         raise DatasetError(
             f"--method {path}: module {module_name} cannot be imported ({cause(error)})"
         ) from None

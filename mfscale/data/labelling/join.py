@@ -55,12 +55,8 @@ class Place:
     @property
     def journal(self) -> Path:
         """The folder that keeps labels until all are there."""
-        return journal_folder(self.out or self.dataset.path, self.method)
-
-
-def journal_folder(target: Path, method: str) -> Path:
-    """Beside a dataset's folder, where labels of a method are kept until all are there."""
-    return target.with_name(f"{target.name}.{method}.labels")
+        target = self.out or self.dataset.path
+        return target.with_name(f"{target.name}.{self.method}.labels")
 
 
 def join(place: Place, method: Method, outcomes: Sequence[Outcome], record: object) -> Path:

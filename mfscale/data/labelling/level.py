@@ -73,7 +73,7 @@ def programme(module: str) -> ModuleType:
 
 
 def excess_spin(numbers: Numbers, *, unrestricted: bool) -> int:
-    """Unpaired electrons of a neutral molecule, 0 or 1; `FailedLabelError` if it may not have any."""
+    """Unpaired electrons of a neutral molecule: 0, or 1, which `FailedLabelError` may refuse."""
     unpaired = int(numbers.sum()) % 2
     if unpaired and not unrestricted:
         raise FailedLabelError("has an odd number of electrons (a radical: unrestricted)")

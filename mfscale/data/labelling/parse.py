@@ -43,7 +43,9 @@ def parse_level(text: str, options: str = "{}") -> Level:
         if theory.lower() == "ccsd(t)":
             return _made(CoupledCluster, {"basis": basis}, given)
         if theory.lower().startswith(("ccs", "mp")):
-            raise DatasetError(f"--method {text!r}: of wave functions CCSD(T) alone is here; {_FORM}")
+            raise DatasetError(
+                f"--method {text!r}: of wave functions CCSD(T) alone is here; {_FORM}"
+            )
         return _made(DensityFunctional, {"functional": theory, "basis": basis}, given)
     path = text.removeprefix("ase:")
     module, colon, name = path.partition(":")

@@ -212,7 +212,8 @@ def _anchor(dataset: Dataset, name: str) -> tuple[float, float]:
     timed = [
         (method.cost, float(seconds))
         for method in dataset.methods.values()
-        if method.name != name and (seconds := recorded(dataset, method.name).get("cpu_s_per_label"))
+        if method.name != name
+        and (seconds := recorded(dataset, method.name).get("cpu_s_per_label"))
     ]
     if not timed:
         raise DatasetError(

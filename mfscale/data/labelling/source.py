@@ -1,9 +1,10 @@
 """What is labelled: a dataset, or structures of a file that become one."""
 
-import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from mfscale.data.dataset import Dataset
 from mfscale.data.embedded import open_dataset
 from mfscale.data.errors import DatasetError
 from mfscale.data.fresh import write_structures
@@ -11,7 +12,7 @@ from mfscale.data.imports.ase_db import read_ase_db
 from mfscale.data.imports.extxyz import read_extxyz
 from mfscale.data.imports.method_keys import NAME
 from mfscale.data.imports.record import Bad, Reader, Record, problem_of
-from mfscale.data.labelling.join import Place, journal_folder
+from mfscale.data.labelling.join import Place
 
 READERS: dict[str, Reader] = {".xyz": read_extxyz, ".extxyz": read_extxyz, ".db": read_ase_db}
 """Ending of a file's name → what reads its structures."""
@@ -31,8 +32,11 @@ def read_structures(file: Path) -> list[Record]:
     return records
 
 
-def place_of(name: str, method: str, out: Path | None) -> Place:
+@contextmanager
+def place_of(name: str, method: str, out: Path | None) -> Iterator[Place]:
     """A dataset by its name; or one of a file's structures, which goes to `out` or by its name.
+
+    A file's structures are a dataset in a temporary folder while the block runs.
 
     Raises
     ------
@@ -41,15 +45,14 @@ def place_of(name: str, method: str, out: Path | None) -> Place:
     """
     file = Path(name)
     if file.suffix.lower() not in READERS or file.is_dir():
-        return Place(dataset=open_dataset(name), method=method, out=out)
+        yield Place(dataset=open_dataset(name), method=method, out=out)
+        return
     out = Path(file.stem) if out is None else out
-    if out.exists():
-        raise DatasetError(f"{out}: exists already; choose another place with --out")
-    called = out.name if NAME.fullmatch(out.name) else "structures"
-    folder = journal_folder(out, method) / "structures"
-    records = read_structures(file)
-    shutil.rmtree(folder, ignore_errors=True)
-    dataset = write_structures(
-        folder, records, name=called, description=f"structures of {file.name}"
-    )
-    return Place(dataset=dataset, method=method, out=out)
+    with TemporaryDirectory(prefix="mfscale-") as folder:
+        dataset = write_structures(
+            Path(folder) / "structures",
+            read_structures(file),
+            name=out.name if NAME.fullmatch(out.name) else "structures",
+            description=f"structures of {file.name}",
+        )
+        yield Place(dataset=dataset, method=method, out=out)

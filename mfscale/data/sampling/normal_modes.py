@@ -132,4 +132,4 @@ def _rigid(masses: Vector, positions: Vector) -> Vector:
     motions = [np.broadcast_to(axis, centred.shape) for axis in np.eye(3)]
     motions += [np.cross(axis, centred) for axis in np.eye(3)]
     weighted = [(np.sqrt(masses)[:, None] * motion).ravel() for motion in motions]
-    return np.stack([motion / max(np.linalg.norm(motion), 1e-12) for motion in weighted], axis=1)
+    return np.stack([m / max(float(np.linalg.norm(m)), 1e-12) for m in weighted], axis=1)

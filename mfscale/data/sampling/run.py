@@ -60,10 +60,8 @@ class SampleReport:
 
     def to_text(self) -> str:
         """For people."""
-        lines = [
-            f"{self.name}: {self.structures} structures of {self.molecules} molecules, "
-            f"{self.conformers} conformers, with GFN2-xTB labels, in {self.path}"
-        ]
+        said = f"{self.molecules} molecules, {self.conformers} conformers, with GFN2-xTB labels"
+        lines = [f"{self.name}: {self.structures} structures of {said}, in {self.path}"]
         lines += [f"  drawn again: {n} × {reason}" for reason, n in self.rejected.items()]
         lines += [f"  left out: {name}: {reason}" for name, reason in self.left_out.items()]
         return "\n".join(lines)
@@ -75,7 +73,7 @@ def sample_dataset(
     *,
     name: str,
     n_structures: int,
-    temperatures_K: tuple[float, float],
+    kelvins: tuple[float, float],
     amplitudes: str = "ani1",
     subsets: Mapping[str, float] | None = None,
     seed: int = 0,
@@ -97,8 +95,8 @@ def sample_dataset(
         Of the dataset.
     n_structures
         To draw.
-    temperatures_K
-        The lowest and the highest.
+    kelvins
+        The lowest and the highest temperature.
     amplitudes
         A key of `AMPLITUDES`.
     subsets
@@ -134,10 +132,10 @@ def sample_dataset(
     for k in range(n_structures):
         random = np.random.default_rng([seed, k])
         molecule = names[random.choice(len(names), p=weights / weights.sum())]
-        draw = _Draw(molecule, found[molecule], temperatures_K, amplitudes)
+        draw = _Draw(molecule, found[molecule], kelvins, amplitudes)
         drawn.append(draw(k, random, rejected))
         progress("structures drawn", k + 1, n_structures)
-    _write(drawn, destination, name, amplitudes, temperatures_K, subsets, seed)
+    _write(drawn, destination, name, amplitudes, kelvins, subsets, seed)
     return SampleReport(
         name=name,
         path=str(destination),
@@ -167,14 +165,14 @@ class _Draw:
 
     molecule: str
     minima: Sequence[Minimum]
-    temperatures_K: tuple[float, float]
+    kelvins: tuple[float, float]
     amplitudes: str
 
     def __call__(self, k: int, random: np.random.Generator, rejected: Counter[str]) -> _Drawn:
         """The first draw that passes; those that do not are counted."""
         for _ in range(_MOST_REJECTED):
             conformer = int(random.integers(len(self.minima)))
-            kelvin = float(random.uniform(*self.temperatures_K))
+            kelvin = float(random.uniform(*self.kelvins))
             minimum = self.minima[conformer]
             q = AMPLITUDES[self.amplitudes](minimum.modes, kelvin, random)
             positions = minimum.modes.displaced(q)
@@ -238,13 +236,13 @@ def _write(
     destination: Path,
     name: str,
     amplitudes: str,
-    temperatures_K: tuple[float, float],
+    kelvins: tuple[float, float],
     subsets: Mapping[str, float] | None,
     seed: int,
 ) -> None:
     """The dataset with its labels, beside its place and renamed to it."""
     building = destination.with_name(f".{destination.name}.{uuid.uuid4().hex}")
-    low, high = temperatures_K
+    low, high = kelvins
     try:
         dataset = write_structures(
             building,
@@ -262,9 +260,7 @@ def _write(
         method = Method(
             _METHOD, has_forces=True, cost=KNOWN_COSTS[_METHOD], description=_LEVEL.description
         )
-        outcomes = [
-            Outcome(structure=k, label=d.label, cpu_s=d.cpu_s) for k, d in enumerate(drawn)
-        ]
+        outcomes = [Outcome(structure=k, label=d.label, cpu_s=d.cpu_s) for k, d in enumerate(drawn)]
         seconds = float(np.mean([outcome.cpu_s for outcome in outcomes]))
         record = {"level": _LEVEL.description, "cpu_s_per_label": seconds}
         join(Place(dataset=dataset, method=_METHOD, out=None), method, outcomes, record)

@@ -116,5 +116,7 @@ def _molecule(smiles: str, source: str) -> Any:  # noqa: ANN401 - RDKit is not t
     if chem.GetFormalCharge(molecule) or sum(
         atom.GetNumRadicalElectrons() for atom in molecule.GetAtoms()
     ):
-        raise DatasetError(f"{where}{smiles}: charged or a radical; sampling is of neutral closed shells")
+        raise DatasetError(
+            f"{where}{smiles}: charged or a radical; sampling is of neutral closed shells"
+        )
     return chem.AddHs(molecule)
