@@ -4,6 +4,7 @@ from collections.abc import Collection
 from difflib import get_close_matches
 from importlib.metadata import version
 from typing import Annotated, Any, ClassVar
+from warnings import catch_warnings
 
 import numpy as np
 from pydantic import Field
@@ -93,7 +94,7 @@ class DensityFunctional(_InBasis):
         except (KeyError, ValueError):
             known = False
         if not known:
-            codes = [name.lower() for name in libxc.XC_CODES if isinstance(name, str)]
+            codes = [name.lower().rpartition("_xc_")[2] for name in libxc.XC_CODES]
             close = get_close_matches(self.functional.lower(), codes, n=1)
             hint = f"did you mean {close[0]}? " if close else ""
             raise DatasetError(
@@ -153,6 +154,7 @@ class CoupledCluster(_InBasis):
 
 def _has(basis: str, symbol: str) -> bool:
     try:
-        return bool(programme("pyscf.gto.basis").load(basis, symbol))
+        with catch_warnings(action="ignore"):  # of another package that may have it
+            return bool(programme("pyscf.gto.basis").load(basis, symbol))
     except (RuntimeError, KeyError, OSError, ValueError, AttributeError):
         return False

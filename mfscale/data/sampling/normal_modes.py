@@ -15,6 +15,9 @@ Vector = NDArray[np.float64]
 
 BOLTZMANN_EV_K = 8.617333262e-5
 
+_LINEAR = 4e-4
+"""Of moments of inertia, least to greatest: relaxed only so far, linear molecules bend a little."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class NormalModes:
@@ -86,9 +89,8 @@ def normal_modes(masses: Vector, positions: Vector, second: Vector) -> NormalMod
     """
     root = np.sqrt(masses).repeat(3)
     rigid = _rigid(masses, positions)
-    # The other singular vectors span what is left when overall motion is taken out.
-    vectors, values, _ = np.linalg.svd(rigid)
-    inside = vectors[:, int((values > 1e-6 * values[0]).sum()) :]
+    # Beyond the first columns of Q is what is left when overall motion is taken out.
+    inside = np.linalg.qr(rigid, mode="complete")[0][:, rigid.shape[1] :]
     weighted = second / np.outer(root, root)
     eigenvalues, rotation = np.linalg.eigh(inside.T @ weighted @ inside)
     modes = (inside @ rotation).T.reshape(len(eigenvalues), -1, 3)
@@ -127,9 +129,12 @@ AMPLITUDES = {"ani1": ani1_amplitudes, "thermal": thermal_amplitudes}
 
 
 def _rigid(masses: Vector, positions: Vector) -> Vector:
-    """Mass-weighted translations and rotations, (3n, 6); of a linear molecule one is zero."""
+    """Mass-weighted translations and rotations, (3n, 6); (3n, 5) if the molecule is linear."""
     centred = positions - np.average(positions, axis=0, weights=masses)
+    weighted = np.sqrt(masses)[:, None] * centred
+    inertia = np.eye(3) * (weighted**2).sum() - weighted.T @ weighted
+    moments, axes = np.linalg.eigh(inertia)
+    turning = axes.T[moments > _LINEAR * moments[-1]]
     motions = [np.broadcast_to(axis, centred.shape) for axis in np.eye(3)]
-    motions += [np.cross(axis, centred) for axis in np.eye(3)]
-    weighted = [(np.sqrt(masses)[:, None] * motion).ravel() for motion in motions]
-    return np.stack([m / max(float(np.linalg.norm(m)), 1e-12) for m in weighted], axis=1)
+    motions += [np.cross(axis, centred) for axis in turning]
+    return np.stack([(np.sqrt(masses)[:, None] * motion).ravel() for motion in motions], axis=1)

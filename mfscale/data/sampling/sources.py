@@ -94,7 +94,7 @@ def _embedded(smiles: str, source: str, conformers: int, seed: int) -> Iterator[
     molecule = _molecule(smiles, source)
     build = programme("rdkit.Chem.AllChem")
     settings = build.ETKDGv3()
-    settings.randomSeed = seed % 2**31
+    settings.randomSeed = seed % 2**30 + 1  # of 0 all embeddings come out the same
     places = list(build.EmbedMultipleConfs(molecule, conformers, settings))
     if not places:
         raise DatasetError(f"{smiles}: RDKit finds no structure; give one in a file (.xyz)")

@@ -127,7 +127,7 @@ def test_a_new_method_joins_a_dataset_in_its_own_folder(
         again = after.labelled_set(method, "a", 40, forces=False, n_validation=5)
         assert again.digest == known.digest
     with pytest.raises(DatasetError, match="has labels spring already"):
-        spring(place, wanted=Wanted())
+        spring(Place(dataset=after, method="spring", out=None), wanted=Wanted())
 
 
 def test_an_interrupted_run_goes_on_where_it_was(
