@@ -1,6 +1,5 @@
 """Running a study or a part of it, and telling how that went; the same for run and retry."""
 
-import os
 import signal
 import sys
 from dataclasses import asdict
@@ -19,9 +18,20 @@ if TYPE_CHECKING:
     from mfscale.study import Choice, StudyGraph
 
 CpusOption = Annotated[
-    int | None, typer.Option("--cpus", min=1, help="Processor cores to use; all if not given.")
+    int | None,
+    typer.Option("--cpus", min=1, help="Processor cores to use at most; all if not given."),
 ]
-GpusOption = Annotated[int, typer.Option("--gpus", min=0, help="GPUs to use, one a stage.")]
+GpusOption = Annotated[int, typer.Option("--gpus", min=0, help="GPUs to use at most, one a stage.")]
+RayOption = Annotated[
+    str,
+    typer.Option(
+        "--ray-address",
+        envvar="RAY_ADDRESS",
+        metavar="HOST:PORT|auto|local",
+        help="A running Ray cluster to run on, seen from one of its machines; or a Ray of our own.",
+    ),
+]
+LOCAL_RAY = "local"
 BY_SIGNAL = 128
 """Exit status after a signal, less its number, as shells have it: 130 after Ctrl-C."""
 
@@ -32,6 +42,7 @@ def run_and_report(
     *,
     cpus: int | None,
     gpus: int,
+    address: str,
     json: bool,
     grow: "Callable[[Sequence[Choice]], StudyGraph] | None" = None,
 ) -> None:
@@ -57,8 +68,9 @@ def run_and_report(
             graph,
             store,
             estimate=speeds(graph, store, gpus=gpus),
-            cpus=cpus or cores(),
+            cpus=cpus,
             gpus=gpus,
+            address=address,
             on_progress=on_progress,
             grow=grow,
             on_stop=_say_stopping,
@@ -119,11 +131,6 @@ def speeds(
         extents=extents(places),
         gpu_cores=(gpu_cores or GPU_CORES) if gpus else None,
     )
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _report(graph: "StudyGraph", store: "Store", summary: "Summary", *, json: bool) -> None:

@@ -10,7 +10,14 @@ from pathlib import Path
 
 from mfscale.orchestration import worker
 from mfscale.orchestration.campaign import Campaign, Ended
-from mfscale.orchestration.cluster import OrchestrationError, local_ray, own_errors
+from mfscale.orchestration.cluster import (
+    LOCAL,
+    OrchestrationError,
+    Slots,
+    connected,
+    cores,
+    own_errors,
+)
 from mfscale.orchestration.estimate import Rates
 from mfscale.orchestration.progress import Progress
 from mfscale.orchestration.stopping import Stopped, Stopping
@@ -35,8 +42,9 @@ def run(
     store: Store,
     *,
     estimate: Rates,
-    cpus: int,
+    cpus: int | None = None,
     gpus: int = 0,
+    address: str = LOCAL,
     on_progress: Callable[[Progress], None] = lambda _: None,
     grow: Callable[[Sequence[Choice]], StudyGraph] | None = None,
     on_stop: Callable[[int], None] = lambda _: None,
@@ -56,7 +64,10 @@ def run(
     estimate
         Orders the work and gives the time left.
     cpus, gpus
-        Slots: one stage a processor core, or one a GPU if there are any.
+        Slots: one stage a processor core, or one a GPU if there are any. All cores that are there
+        if None.
+    address
+        Of the Ray to run on: one of our own, or a running cluster's ``HOST:PORT``, or ``auto``.
     on_progress
         Told whenever a stage starts or ends.
     grow
@@ -71,7 +82,7 @@ def run(
     OrchestrationError
         If there is nothing to run on.
     """
-    if cpus < 1 or gpus < 0:
+    if (cpus is not None and cpus < 1) or gpus < 0:
         raise OrchestrationError(
             f"cannot run on {cpus} CPUs and {gpus} GPUs; give at least --cpus 1"
         )
@@ -79,7 +90,12 @@ def run(
     stopped_by: int | None = None
     with store.in_use():
         campaign = Campaign(
-            graph, store, estimate, slots=gpus or cpus, on_progress=on_progress, grow=grow
+            graph,
+            store,
+            estimate,
+            slots=gpus or cpus or cores(),
+            on_progress=on_progress,
+            grow=grow,
         )
         if campaign.unfinished:
 
@@ -90,8 +106,14 @@ def run(
 
             stopping = Stopping(store, ask)
             try:
-                with stopping.leaving(), local_ray(cpus, gpus), own_errors(), stopping.watching():
-                    _tune(campaign, stopping, cpus, gpus, checkpoint_every_s)
+                with (
+                    stopping.leaving(),
+                    connected(address, cpus, gpus) as slots,
+                    own_errors(),
+                    stopping.watching(),
+                ):
+                    campaign.slots = slots.number
+                    _tune(campaign, stopping, slots, checkpoint_every_s)
             except KeyboardInterrupt as stop:
                 if stopped_by is None:  # Ray may have made a plain KeyboardInterrupt of a second
                     stopped_by = stop.number if isinstance(stop, Stopped) else signal.SIGINT
@@ -113,23 +135,21 @@ def run(
     )
 
 
-def _tune(
-    campaign: Campaign, stopping: Stopping, cpus: int, gpus: int, checkpoint_every_s: float
-) -> None:
+def _tune(campaign: Campaign, stopping: Stopping, slots: Slots, checkpoint_every_s: float) -> None:
     """Run the campaign as one Tune experiment whose own files are thrown away."""
-    from ray import tune  # noqa: PLC0415 - see local_ray
+    from ray import tune  # noqa: PLC0415 - see connected
 
     from mfscale.orchestration.searcher import GraphSearcher  # noqa: PLC0415 - likewise
     from mfscale.orchestration.trainable import StageTrainable  # noqa: PLC0415 - likewise
 
-    share = cpus / gpus if gpus else 1.0
+    share = slots.cpus / slots.number
     threads = max(1, int(share))
-    per_stage = {"cpu": min(share, float(threads)), "gpu": 1.0 if gpus else 0.0}
+    per_stage = {"cpu": min(share, float(threads)), "gpu": 1.0 if slots.gpus else 0.0}
     campaign.constant = {
         worker.STORE: str(campaign.store.path.resolve()),
         worker.STOP: str(stopping.flag),
         worker.THREADS: threads,
-        worker.GPU: bool(gpus),
+        worker.GPU: bool(slots.gpus),
         worker.SAVE_EVERY: checkpoint_every_s,
     }
     scratch = Path(tempfile.mkdtemp(prefix="mfscale-tune-"))

@@ -15,8 +15,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from mfscale.cli._catalogue import catalogue
-from mfscale.orchestration import Summary, rates, run, verify
-from mfscale.results import SCHEMA, Store
+from mfscale.orchestration import Summary, run, verify
+from mfscale.results import Store
 from mfscale.study import (
     Choice,
     StudyGraph,
@@ -25,11 +25,11 @@ from mfscale.study import (
     parse_study,
     read_choices,
 )
+from tests.orchestration.conftest import NO_RATES
 
 pytestmark = pytest.mark.slow
 
 Start = Callable[[str, Path], "subprocess.Popen[str]"]
-NO_RATES = rates(SCHEMA.empty_table(), {})
 TRIALS = 5
 
 TUNED = f"""
