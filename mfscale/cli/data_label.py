@@ -12,7 +12,7 @@ import typer
 
 from mfscale.cli._options import JsonOption
 from mfscale.cli._output import console, duration, print_json, stderr
-from mfscale.cli._running import BY_SIGNAL, CpusOption, cores
+from mfscale.cli._running import BY_SIGNAL, LOCAL_RAY, CpusOption, RayOption
 
 if TYPE_CHECKING:
     from mfscale.data.labelling import LabelProgress
@@ -82,6 +82,7 @@ def label(
         bool, typer.Option("--retry-failed", help="Try structures again that failed.")
     ] = False,
     cpus: CpusOption = None,
+    ray_address: RayOption = LOCAL_RAY,
     json: JsonOption = False,
 ) -> None:
     """Label structures with a method, one on each core, and add the labels to the dataset.
@@ -95,7 +96,7 @@ def label(
 
     level = parse_level(method, options)
     called = as_ or level.usual_name
-    spread = Spread(cpus or cores(), on_stop=_say_stopping)
+    spread = Spread(cpus, address=ray_address, on_stop=_say_stopping)
     with place_of(name, called, out) as place, _shown(quiet=json) as progress:
         report = label_dataset(
             place,

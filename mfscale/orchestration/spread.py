@@ -3,12 +3,12 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
-from mfscale.orchestration.cluster import OrchestrationError, local_ray
+from mfscale.orchestration.cluster import LOCAL, OrchestrationError, connected
 from mfscale.orchestration.stopping import LEAVE_S, SIGNALS, Stopped
 
 P = TypeVar("P")
@@ -25,7 +25,9 @@ class Spread:
     Parameters
     ----------
     cpus
-        Cores.
+        Cores to use at most; all if None.
+    address
+        Of a Ray cluster, as `connected` takes it.
     on_stop
         Told the number of the signal.
 
@@ -35,16 +37,23 @@ class Spread:
         Number of the signal that ended it, if one did.
     """
 
-    def __init__(self, cpus: int, on_stop: Callable[[int], None] = lambda _: None) -> None:
-        if cpus < 1:
+    def __init__(
+        self,
+        cpus: int | None = None,
+        *,
+        address: str = LOCAL,
+        on_stop: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        if cpus is not None and cpus < 1:
             raise OrchestrationError(f"cannot run on {cpus} CPUs; give at least --cpus 1")
         self._cpus = cpus
+        self._address = address
         self._on_stop = on_stop
         self.stopped_by: int | None = None
 
     def __call__(
         self, function: Callable[[P], R], take: Callable[[], P | None]
-    ) -> Iterator[tuple[P, R | None]]:
+    ) -> Generator[tuple[P, R | None], None, None]:
         """Pieces with their results as they come; None for a piece whose worker died.
 
         Parameters
@@ -55,15 +64,15 @@ class Spread:
             The next piece, None if there is none now; asked again after each result.
         """
         try:
-            with self._watching(), local_ray(self._cpus, 0):
-                yield from self._work(function, take)
+            with self._watching(), connected(self._address, self._cpus, 0) as slots:
+                yield from self._work(function, take, slots.cpus)
         except Stopped as stop:  # while Ray started or ended
             self.stopped_by = self.stopped_by or stop.number
 
     def _work(
-        self, function: Callable[[Any], Any], take: Callable[[], Any]
-    ) -> Iterator[tuple[Any, Any]]:
-        import ray  # noqa: PLC0415 - see local_ray
+        self, function: Callable[[Any], Any], take: Callable[[], Any], cpus: int
+    ) -> Generator[tuple[Any, Any], None, None]:
+        import ray  # noqa: PLC0415 - see cluster.py
         from ray.exceptions import (  # noqa: PLC0415 - likewise
             OutOfMemoryError,
             RayTaskError,
@@ -76,7 +85,7 @@ class Spread:
         remote: Any = ray.remote(num_cpus=1, max_retries=0)(call)
         running: dict[Any, Any] = {}
         while self.stopped_by is None:
-            while len(running) < self._cpus and (piece := take()) is not None:
+            while len(running) < cpus and (piece := take()) is not None:
                 running[remote.remote(piece)] = piece
             if not running:
                 return

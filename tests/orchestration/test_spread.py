@@ -1,4 +1,4 @@
-"""Work spread over a real Ray: all of it comes back, a worker that dies is told, errors are ours."""
+"""Work spread over a real Ray: all comes back, a worker that dies is told, errors are ours."""
 
 import os
 from collections import deque

@@ -1,7 +1,7 @@
 """Labels by quantum chemistry: GFN-xTB, density functionals, coupled cluster, ASE calculators.
 
 `parse_level` reads a level of theory; `label_dataset` labels the structures of a dataset with it.
-Programmes are imported when they are first used: ``pip install 'mfscale[label]'``.
+Programmes are imported when they are first used; the extra ``label`` installs them.
 """
 
 from mfscale.data.labelling.join import Place

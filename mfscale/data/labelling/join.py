@@ -1,6 +1,7 @@
 """New labels join a dataset: a method more in its folder, or a new folder with them."""
 
 import json
+import os
 import shutil
 import uuid
 from collections.abc import Sequence
@@ -9,16 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from mfscale.data import ragged
+from mfscale.data import embedded, ragged
 from mfscale.data.arrays import Arrays, array_layout, open_arrays
 from mfscale.data.dataset import Dataset
 from mfscale.data.digests import forces_digests
-from mfscale.data.embedded import EMBEDDED
 from mfscale.data.errors import DatasetError
 from mfscale.data.header import HEADER_FILE, Header, Method, read_header, write_header
 from mfscale.data.imports.method_keys import NAME
 from mfscale.data.labelling.outcome import Outcome
 from mfscale.data.labelling.report import record_file
+
+_PACKAGE = Path(embedded.__file__).resolve().parent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +43,14 @@ class Place:
             if self.out.exists():
                 raise DatasetError(f"{self.out}: exists already; choose another place with --out")
             return
-        if dataset.name in EMBEDDED:
+        if dataset.path.parent == _PACKAGE:
             raise DatasetError(
                 f"{dataset.name}: the embedded dataset is not changed; say where the new one goes "
                 f"with --out"
+            )
+        if not os.access(dataset.path, os.W_OK):
+            raise DatasetError(
+                f"{dataset.path}: may not be written to; say where the new one goes with --out"
             )
         if name in dataset.methods:
             raise DatasetError(
@@ -173,5 +179,5 @@ def _beside(path: Path) -> Path:
 
 
 def _named(out: Path, header: Header) -> str:
-    good = NAME.fullmatch(out.name) and out.name not in EMBEDDED
+    good = NAME.fullmatch(out.name) and out.name not in embedded.EMBEDDED
     return out.name if good else header.name

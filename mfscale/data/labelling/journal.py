@@ -1,11 +1,12 @@
 """Labels as they come: Parquet pieces in a folder, each there whole or not at all."""
 
+import fcntl
 import json
 import os
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -16,11 +17,13 @@ from mfscale.data.labelling.outcome import Outcome
 if TYPE_CHECKING:
     import pyarrow as pa
 
-JOB_FILE = "job.json"
+JOB_FILE, LOCK_FILE = "job.json", "lock"
 
 
 class Journal:
     """Outcomes of one job: a dataset's structures at one level of theory.
+
+    A context: while it is open, no other process opens it.
 
     Parameters
     ----------
@@ -32,26 +35,46 @@ class Journal:
     Raises
     ------
     DatasetError
-        When the folder holds another job's outcomes.
+        When the folder holds another job's outcomes, or is in use.
     """
 
     def __init__(self, folder: Path, job: dict[str, str]) -> None:
         self.folder = folder
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            self._lock = (folder / LOCK_FILE).open("w")
+            self._hold()
             file = folder / JOB_FILE
             if not file.exists():
                 _write(file, json.dumps(job, indent=1, ensure_ascii=False).encode())
             before = json.loads(file.read_text(encoding="utf-8"))
+        except DatasetError:
+            raise
         except (OSError, ValueError) as error:
             raise DatasetError(f"{folder}: labels cannot be kept there ({error})") from None
         for key, value in job.items():
             if before.get(key) != value:
+                self._lock.close()
                 raise DatasetError(
                     f"{folder}: holds unfinished labels of another {key}, {before.get(key)!r}, not "
                     f"{value!r}; finish those with the options they were begun with, or delete "
                     f"the folder"
                 )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.close()
+
+    def _hold(self) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.close()
+            raise DatasetError(
+                f"{self.folder}: another process is labelling these structures; wait for its end"
+            ) from None
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
         """Write outcomes as a piece of their own."""

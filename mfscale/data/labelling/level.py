@@ -67,8 +67,10 @@ def programme(module: str) -> ModuleType:
     try:
         return import_module(module)
     except ImportError:
+        package = module.partition(".")[0]
         raise DatasetError(
-            f"{module.partition('.')[0]} is not installed; pip install 'mfscale[label]'"
+            f"{package} is not installed; pip install {package}, or install mfscale with its extra "
+            f"'label': pip install '.[label]'"
         ) from None
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from mfscale.data import Dataset, DatasetError
 from mfscale.data.labelling import Outcome, compute, parse_level
+from mfscale.data.labelling.level import programme
 
 WATER = (np.array([8, 1, 1]), np.array([[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]]))
 METHYL = (
@@ -136,6 +137,11 @@ def test_what_a_programme_lacks_is_said_before_the_first_label(
 ) -> None:
     with pytest.raises(DatasetError, match=re.escape(said)):
         parse_level(level).check(elements)
+
+
+def test_a_programme_that_is_not_installed_is_named() -> None:
+    with pytest.raises(DatasetError, match=re.escape("no_such is not installed; pip install no_s")):
+        programme("no_such.module")
 
 
 def test_an_ase_calculator_takes_its_arguments() -> None:

@@ -1,7 +1,7 @@
 """Labelling a dataset: what joins it, what is kept after a kill, and what is refused."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from itertools import islice
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from mfscale.data.labelling import (
     place_of,
     serially,
 )
+
+Results = Generator[tuple[Piece, list[Outcome] | None], None, None]
 
 CALCULATOR = '''
 from pathlib import Path
@@ -70,9 +72,15 @@ def calls(folder: Path) -> int:
     return len((folder / "log").read_text())
 
 
-def until(n: int) -> Callable[..., Iterator[tuple[Piece, list[Outcome] | None]]]:
+def until(n: int) -> Callable[..., Results]:
     """Spread that ends after n pieces, as after Ctrl-C."""
-    return lambda function, take: islice(serially(function, take), n)
+
+    def spread(
+        function: Callable[[Piece], list[Outcome]], take: Callable[[], Piece | None]
+    ) -> Results:
+        yield from islice(serially(function, take), n)
+
+    return spread
 
 
 def test_labels_continue_a_method_in_a_new_folder(chno3: Dataset, tmp_path: Path) -> None:
@@ -105,9 +113,6 @@ def test_labels_continue_a_method_in_a_new_folder(chno3: Dataset, tmp_path: Path
 def test_a_new_method_joins_a_dataset_in_its_own_folder(
     spring: Callable[..., LabelReport], copied: Path
 ) -> None:
-    (copied / "dataset.json").write_text(
-        (copied / "dataset.json").read_text().replace('"chno3"', '"mine"')
-    )
     mine = Dataset(copied)
     before = {m: mine.labelled_set(m, "a", 40, forces=False, n_validation=5) for m in mine.methods}
     place = Place(dataset=mine, method="spring", out=None)
@@ -146,6 +151,21 @@ def test_an_interrupted_run_goes_on_where_it_was(
     assert (second.labelled, second.before) == (200, first.labelled)
     assert calls(tmp_path) == 200
     assert len(open_dataset(tmp_path / "out").labelled_structures("spring")) == 200
+
+
+def test_two_runs_do_not_label_the_same_structures(
+    spring: Callable[..., LabelReport], chno3: Dataset, tmp_path: Path
+) -> None:
+    place = Place(dataset=chno3, method="spring", out=tmp_path / "out")
+
+    def meeting(
+        function: Callable[[Piece], list[Outcome]], take: Callable[[], Piece | None]
+    ) -> Results:
+        with pytest.raises(DatasetError, match="another process is labelling these structures"):
+            spring(place, wanted=Wanted(limit=20))
+        yield from serially(function, take)
+
+    assert spring(place, wanted=Wanted(limit=20), spread=meeting).labelled == 20
 
 
 def test_failures_are_recorded_and_tried_again_only_when_asked(
@@ -191,7 +211,7 @@ def test_a_worker_that_dies_fails_its_structure_alone(
 ) -> None:
     def deadly(
         function: Callable[[Piece], list[Outcome]], take: Callable[[], Piece | None]
-    ) -> Iterator[tuple[Piece, list[Outcome] | None]]:
+    ) -> Results:
         while (piece := take()) is not None:
             yield piece, None if 5 in [index for index, _, _ in piece] else function(piece)
 
