@@ -17,9 +17,7 @@ from mfscale.data import Dataset, open_dataset
 from tests.cli.conftest import Command, assert_one_message
 
 PAGE = (Path(__file__).parents[2] / "docs" / "labelling.md").read_text(encoding="utf-8")
-COMMANDS = [
-    line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()
-]
+OWN, RECIPE = PAGE.split("## The recipe")
 
 SLOW = """
 import time
@@ -66,24 +64,35 @@ def finish(folder: Path) -> dict[str, object]:
     return report
 
 
+def follow(text: str, folder: Path) -> None:
+    """Run the commands that a text shows."""
+    for block in re.findall(r"```sh\n(.*?)```", text, re.DOTALL):
+        for line in block.splitlines():
+            program, *arguments = shlex.split(line)
+            assert program == "mfscale"
+            done = subprocess.run(
+                [sys.executable, "-m", "mfscale", *arguments],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, (line, done.stderr)
+
+
 @pytest.mark.slow
 def test_the_commands_on_the_page_run(tmp_path: Path) -> None:
     (tmp_path / "molecules.smi").write_text("C methane\n")
     frames = [open_dataset("chno3").structure(k) for k in range(20)]
     write(tmp_path / "rough.xyz", frames, format="extxyz")
-    for line in COMMANDS:
-        program, *arguments = shlex.split(line)
-        assert program == "mfscale"
-        done = subprocess.run(
-            [sys.executable, "-m", "mfscale", *arguments],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, (line, done.stderr)
+    follow(OWN, tmp_path)
     mine = Dataset(tmp_path / "mine")
     assert [len(mine.labelled_structures(m)) for m in ("xtb", "dft", "cc")] == [60, 20, 10]
+
+
+@pytest.mark.slow
+def test_the_recipe_on_the_page_gives_the_embedded_labels(tmp_path: Path) -> None:
+    follow(RECIPE, tmp_path)
     again = Dataset(tmp_path / "again")
     for method, within in (("xtb", 1e-5), ("dft", 1e-4), ("cc", 1e-5)):
         redone = again.labelled_structures(f"{method}-again")
