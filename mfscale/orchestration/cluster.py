@@ -3,12 +3,11 @@
 import logging
 import os
 import secrets
-import shutil
 import socket
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from mfscale.orchestration.stopping import uninterrupted
 from mfscale.results import StoreError
@@ -61,7 +60,7 @@ class Slots:
 
 
 @contextmanager
-def connected(address: str, cpus: int | None, gpus: int) -> Iterator[Slots]:
+def connected(address: str, cpus: int | None, gpus: int, folder: Path) -> Iterator[Slots]:
     """A Ray to run stages on, as long as the block runs.
 
     Parameters
@@ -71,6 +70,8 @@ def connected(address: str, cpus: int | None, gpus: int) -> Iterator[Slots]:
         machine. A cluster goes on running afterwards.
     cpus, gpus
         What stages may use at most; of cores, all that are there now if None.
+    folder
+        For the sockets and logs of a Ray of our own; nobody else may enter it.
 
     Raises
     ------
@@ -80,12 +81,15 @@ def connected(address: str, cpus: int | None, gpus: int) -> Iterator[Slots]:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     ours = address == LOCAL
-    with _local(cpus, gpus) if ours else _joined(address, cpus, gpus) as slots, _without(_COPIED):
+    with (
+        _local(cpus, gpus, folder) if ours else _joined(address, cpus, gpus) as slots,
+        _without(_COPIED),
+    ):
         yield slots
 
 
 @contextmanager
-def _local(cpus: int | None, gpus: int) -> Iterator[Slots]:
+def _local(cpus: int | None, gpus: int, folder: Path) -> Iterator[Slots]:
     """A Ray of our own on this machine: on loopback, with a token, without a dashboard.
 
     Ray reads its environment when it is imported, so that comes after. The token is one run's, in
@@ -100,7 +104,6 @@ def _local(cpus: int | None, gpus: int) -> Iterator[Slots]:
     import ray  # noqa: PLC0415 - and a second that commands without Ray need not wait
 
     cpus = cpus or cores()
-    folder = _folder()
     try:
         with uninterrupted():
             ray.init(
@@ -118,7 +121,6 @@ def _local(cpus: int | None, gpus: int) -> Iterator[Slots]:
     finally:
         with uninterrupted():
             ray.shutdown()
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -208,17 +210,3 @@ def _without(names: Iterable[str]) -> Iterator[None]:
         yield
     finally:
         os.environ.update(taken)
-
-
-def _folder() -> str:
-    """A folder for Ray that nobody else may enter.
-
-    Not where TMPDIR says, but as Ray has it: names of sockets may have about a hundred characters.
-    """
-    parent = os.environ.get("RAY_TMPDIR", "/tmp")  # noqa: S108 - the folder in it is the user's own
-    try:
-        return tempfile.mkdtemp(prefix="mfscale-", dir=parent)
-    except OSError as error:
-        raise OrchestrationError(
-            f"{parent}: Ray needs a folder there ({error.strerror}); name another: RAY_TMPDIR=…"
-        ) from None

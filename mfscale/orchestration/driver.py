@@ -1,8 +1,6 @@
 """Run what a store lacks of a study, on Ray."""
 
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from mfscale.orchestration.cluster import (
 )
 from mfscale.orchestration.estimate import Rates
 from mfscale.orchestration.progress import Progress
+from mfscale.orchestration.scratch import scratch
 from mfscale.orchestration.stopping import Stopped, Stopping
 from mfscale.results import Store, StoreError
 from mfscale.study import Choice, StudyGraph
@@ -108,12 +107,13 @@ def run(
             try:
                 with (
                     stopping.leaving(),
-                    connected(address, cpus, gpus) as slots,
+                    scratch() as folder,
+                    connected(address, cpus, gpus, folder) as slots,
                     own_errors(),
                     stopping.watching(),
                 ):
                     campaign.slots = slots.number
-                    _tune(campaign, stopping, slots, checkpoint_every_s)
+                    _tune(campaign, stopping, slots, folder, checkpoint_every_s)
             except KeyboardInterrupt as stop:
                 if stopped_by is None:  # Ray may have made a plain KeyboardInterrupt of a second
                     stopped_by = stop.number if isinstance(stop, Stopped) else signal.SIGINT
@@ -135,8 +135,10 @@ def run(
     )
 
 
-def _tune(campaign: Campaign, stopping: Stopping, slots: Slots, checkpoint_every_s: float) -> None:
-    """Run the campaign as one Tune experiment whose own files are thrown away."""
+def _tune(
+    campaign: Campaign, stopping: Stopping, slots: Slots, folder: Path, checkpoint_every_s: float
+) -> None:
+    """Run the campaign as one Tune experiment whose own files, in `folder`, are thrown away."""
     from ray import tune  # noqa: PLC0415 - see connected
 
     from mfscale.orchestration.searcher import GraphSearcher  # noqa: PLC0415 - likewise
@@ -152,23 +154,19 @@ def _tune(campaign: Campaign, stopping: Stopping, slots: Slots, checkpoint_every
         worker.GPU: bool(slots.gpus),
         worker.SAVE_EVERY: checkpoint_every_s,
     }
-    scratch = Path(tempfile.mkdtemp(prefix="mfscale-tune-"))
-    try:
-        tune.Tuner(
-            tune.with_resources(StageTrainable, per_stage),
-            tune_config=tune.TuneConfig(
-                search_alg=GraphSearcher(campaign),
-                num_samples=-1,
-                max_concurrent_trials=campaign.slots,
-                reuse_actors=True,
-            ),
-            run_config=tune.RunConfig(
-                name="run",
-                storage_path=str(scratch),
-                verbose=0,
-                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                failure_config=tune.FailureConfig(max_failures=0),  # the campaign sees to them
-            ),
-        ).fit()
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    tune.Tuner(
+        tune.with_resources(StageTrainable, per_stage),
+        tune_config=tune.TuneConfig(
+            search_alg=GraphSearcher(campaign),
+            num_samples=-1,
+            max_concurrent_trials=campaign.slots,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name="run",
+            storage_path=str(folder / "tune"),
+            verbose=0,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            failure_config=tune.FailureConfig(max_failures=0),  # the campaign sees to them
+        ),
+    ).fit()
