@@ -9,6 +9,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from mfscale.orchestration.cluster import LOCAL, OrchestrationError, connected
+from mfscale.orchestration.scratch import scratch
 from mfscale.orchestration.stopping import LEAVE_S, SIGNALS, Stopped
 
 P = TypeVar("P")
@@ -64,7 +65,11 @@ class Spread:
             The next piece, None if there is none now; asked again after each result.
         """
         try:
-            with self._watching(), connected(self._address, self._cpus, 0) as slots:
+            with (
+                self._watching(),
+                scratch() as folder,
+                connected(self._address, self._cpus, 0, folder) as slots,
+            ):
                 yield from self._work(function, take, slots.cpus)
         except Stopped as stop:  # while Ray started or ended
             self.stopped_by = self.stopped_by or stop.number
