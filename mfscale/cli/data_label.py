@@ -27,8 +27,7 @@ def label(
     name: Annotated[
         str,
         typer.Argument(
-            help="A dataset, or structures without labels: extended XYZ (.xyz, .extxyz) or an "
-            "ASE database (.db).",
+            help="A dataset, or structures without labels: extended XYZ (.xyz, .extxyz).",
             show_default=False,
         ),
     ],

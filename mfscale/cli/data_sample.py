@@ -20,7 +20,7 @@ def sample(
     sources: Annotated[
         list[str],
         typer.Argument(
-            help="SMILES, files of SMILES (.smi) or of structures to relax (.xyz, .extxyz, .db), "
+            help="SMILES, files of SMILES (.smi) or of structures to relax (.xyz, .extxyz), "
             "datasets whose molecules are meant (chno3).",
             metavar="SOURCE...",
             show_default=False,

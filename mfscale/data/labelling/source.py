@@ -4,32 +4,50 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from mfscale.data.embedded import open_dataset
 from mfscale.data.errors import DatasetError
 from mfscale.data.fresh import write_structures
-from mfscale.data.imports.ase_db import read_ase_db
-from mfscale.data.imports.extxyz import read_extxyz
 from mfscale.data.imports.method_keys import NAME
-from mfscale.data.imports.record import Bad, Reader, Record, problem_of
+from mfscale.data.imports.record import Record, cause, problem_of
 from mfscale.data.labelling.join import Place
 
-READERS: dict[str, Reader] = {".xyz": read_extxyz, ".extxyz": read_extxyz, ".db": read_ase_db}
-"""Ending of a file's name → what reads its structures."""
+ENDINGS = (".xyz", ".extxyz")
+"""Of files whose structures are taken."""
 
 
 def read_structures(file: Path) -> list[Record]:
-    """Structures of a file; `DatasetError` for the first that cannot be taken."""
+    """Structures of an extended XYZ; `DatasetError` for the first that cannot be taken."""
+    from ase.io import iread  # noqa: PLC0415 - many commands need no ASE
+
     if not file.is_file():
         raise DatasetError(f"{file}: no such file")
-    records = []
-    for _, item in READERS[file.suffix.lower()](file, ())[1]:
-        reason = item.reason if isinstance(item, Bad) else problem_of(item)
-        if reason:
-            raise DatasetError(f"{file}, structure {item.number + 1}: {reason}")
-        if isinstance(item, Record):
-            records.append(item)
+    records: list[Record] = []
+    try:
+        for atoms in iread(file, index=":", format="extxyz"):
+            records.append(_record(len(records), atoms))
+            reason = problem_of(records[-1])
+            if reason:
+                raise DatasetError(f"{file}, structure {len(records)}: {reason}")
+    except DatasetError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever ASE raises over a file that is none
+        raise DatasetError(
+            f"{file}, structure {len(records) + 1}: no extended XYZ ({cause(error)})"
+        ) from None
     return records
+
+
+def _record(number: int, atoms: Any) -> Record:  # noqa: ANN401 - ASE is not typed
+    return Record(
+        number=number,
+        numbers=atoms.numbers,
+        positions=atoms.positions,
+        labels={},
+        molecule=str(atoms.info.get("molecule", "")),
+        periodic=bool(atoms.pbc.any()),
+    )
 
 
 @contextmanager
@@ -44,7 +62,7 @@ def place_of(name: str, method: str, out: Path | None) -> Iterator[Place]:
         When there is none, a structure of the file cannot be taken, or `out` is there already.
     """
     file = Path(name)
-    if file.suffix.lower() not in READERS or file.is_dir():
+    if file.suffix.lower() not in ENDINGS or file.is_dir():
         yield Place(dataset=open_dataset(name), method=method, out=out)
         return
     out = Path(file.stem) if out is None else out

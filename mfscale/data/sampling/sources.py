@@ -13,7 +13,7 @@ from mfscale.data.embedded import EMBEDDED, open_dataset
 from mfscale.data.errors import DatasetError
 from mfscale.data.header import HEADER_FILE
 from mfscale.data.labelling.level import programme
-from mfscale.data.labelling.source import READERS, read_structures
+from mfscale.data.labelling.source import ENDINGS, read_structures
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,7 +46,7 @@ def rough_structures(
     ----------
     sources
         SMILES; files of SMILES, the first word of each line (``.smi``); files of structures
-        (``.xyz``, ``.extxyz``, ``.db``); datasets, whose molecules are SMILES.
+        (``.xyz``, ``.extxyz``); datasets, whose molecules are SMILES.
     conformers
         Embeddings of each SMILES (RDKit's ETKDG).
     seed
@@ -66,7 +66,7 @@ def rough_structures(
 def _all(sources: Sequence[str], conformers: int, seed: int) -> Iterator[Rough]:
     for source in sources:
         path = Path(source)
-        if path.suffix.lower() in READERS:
+        if path.suffix.lower() in ENDINGS:
             for record in read_structures(path):
                 name = record.molecule or source
                 yield Rough(molecule=name, numbers=record.numbers, positions=record.positions)
@@ -111,7 +111,7 @@ def _molecule(smiles: str, source: str) -> Any:  # noqa: ANN401 - RDKit is not t
     where = f"{source}: " if source != smiles else ""
     if molecule is None or not molecule.GetNumAtoms():
         raise DatasetError(
-            f"{where}{smiles!r} is no SMILES, and no file (.smi, .xyz, .extxyz, .db) or dataset"
+            f"{where}{smiles!r} is no SMILES, and no file (.smi, .xyz, .extxyz) or dataset"
         )
     if chem.GetFormalCharge(molecule) or sum(
         atom.GetNumRadicalElectrons() for atom in molecule.GetAtoms()

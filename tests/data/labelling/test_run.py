@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.io import write
 
 from mfscale.data import Dataset, DatasetError, open_dataset
@@ -239,8 +240,15 @@ def test_structures_of_a_file_become_a_dataset(
         place_of("mine.xyz", "spring", None) as place,
     ):
         spring(place, wanted=Wanted())
-    with pytest.raises(DatasetError, match="no such file"), place_of("no.xyz", "spring", None):
-        pass
+    Path("text.xyz").write_text("no structure\n")
+    write(tmp_path / "box.xyz", Atoms("Ar", cell=[9, 9, 9], pbc=True), format="extxyz")
+    for name, said in (
+        ("no.xyz", "no such file"),
+        ("text.xyz", "structure 1: no extended XYZ"),
+        ("box.xyz", "structure 1: is periodic"),
+    ):
+        with pytest.raises(DatasetError, match=said), place_of(name, "spring", None):
+            pass
 
 
 def test_costs_are_measured_against_another_method(
