@@ -10,7 +10,7 @@ import pytest
 from ase import Atoms
 from ase.io import write
 
-from mfscale.data import Dataset, DatasetError, open_dataset
+from mfscale.data import Dataset, DatasetError, describe, open_dataset
 from mfscale.data.labelling import (
     LabelReport,
     Outcome,
@@ -230,6 +230,7 @@ def test_structures_of_a_file_become_a_dataset(
     write(tmp_path / "mine.xyz", [*frames, frames[0]], format="extxyz")
     with place_of("mine.xyz", "spring", None) as place:
         report = spring(place, wanted=Wanted(), cost=3.0)
+        assert describe(place.dataset).to_text().startswith("mine: structures of mine.xyz")
     mine = open_dataset(tmp_path / "mine")
     assert report.labelled == mine.n_structures == 40
     assert set(mine.molecules) == {atoms.info["molecule"] for atoms in frames}
