@@ -27,7 +27,7 @@ def read_structures(file: Path) -> list[Record]:
     try:
         for atoms in iread(file, index=":", format="extxyz"):
             records.append(_record(len(records), atoms))
-            reason = problem_of(records[-1])
+            reason = "is periodic" if atoms.pbc.any() else problem_of(records[-1])
             if reason:
                 raise DatasetError(f"{file}, structure {len(records)}: {reason}")
     except DatasetError:
@@ -46,7 +46,6 @@ def _record(number: int, atoms: Any) -> Record:  # noqa: ANN401 - ASE is not typ
         positions=atoms.positions,
         labels={},
         molecule=str(atoms.info.get("molecule", "")),
-        periodic=bool(atoms.pbc.any()),
     )
 
 
