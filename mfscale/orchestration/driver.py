@@ -45,6 +45,7 @@ def run(
     gpus: int = 0,
     address: str = LOCAL,
     on_progress: Callable[[Progress], None] = lambda _: None,
+    on_ended: Callable[[str], None] = lambda _: None,
     grow: Callable[[Sequence[Choice]], StudyGraph] | None = None,
     on_stop: Callable[[int], None] = lambda _: None,
     checkpoint_every_s: float = 15.0,
@@ -69,6 +70,8 @@ def run(
         Of the Ray to run on: one of our own, or a running cluster's ``HOST:PORT``, or ``auto``.
     on_progress
         Told whenever a stage starts or ends.
+    on_ended
+        Told the id of each stage whose row is in the store; must return at once.
     grow
         Expands the study again with choices that its tunings have made; needed if it has any.
     on_stop
@@ -94,6 +97,7 @@ def run(
             estimate,
             slots=gpus or cpus or cores(),
             on_progress=on_progress,
+            on_ended=on_ended,
             grow=grow,
         )
         if campaign.unfinished:
