@@ -212,7 +212,7 @@ class Dataset:
     def test_structures(self, *, split: str = "random") -> Indices:
         """Structures of `t` that have a label of at least one method, ascending."""
         labelled = [self._labelled_in(method, "t", split) for method in self.methods]
-        return np.unique(np.concatenate(labelled))
+        return np.unique(np.concatenate([*labelled, np.empty(0, dtype=np.int64)]))
 
     def _content(self, method: str, train: Indices, validation: Indices, *, forces: bool) -> str:
         """SHA-256 of a labelled set: its structures, then their labels, in order."""

@@ -47,7 +47,7 @@ class Header(BaseModel):
     molecules
         Names (SMILES) that ``molecule.npy`` indexes into.
     methods
-        The label sources.
+        The label sources; none as long as nothing is labelled.
     splits
         Name of each way to divide the structures into subsets → its rule, in words.
     """
@@ -60,7 +60,7 @@ class Header(BaseModel):
     licence: str
     elements: dict[str, Annotated[int, Field(ge=1, le=118)]] = Field(min_length=1)
     molecules: tuple[str, ...]
-    methods: tuple[Method, ...] = Field(min_length=1)
+    methods: tuple[Method, ...]
     splits: dict[_Name, str] = Field(min_length=1)
 
 

@@ -17,6 +17,7 @@ from mfscale.orchestration.footprint import Activations, Footprints
 from mfscale.orchestration.garbage import Garbage, collect, garbage
 from mfscale.orchestration.progress import Progress
 from mfscale.orchestration.retry import failures, retried
+from mfscale.orchestration.spread import Spread
 from mfscale.orchestration.verify import verify
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "OrchestrationError",
     "Progress",
     "Rates",
+    "Spread",
     "Summary",
     "collect",
     "cores",

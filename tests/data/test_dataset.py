@@ -137,7 +137,7 @@ def test_a_damaged_array_is_named(
         ({"format_version": 2}, "format_version 2 is newer than 1, .* upgrade mfscale"),
         ({"format_version": "2"}, "format_version: "),
         ({"licence": None}, "licence: "),
-        ({"methods": []}, "methods: "),
+        ({"methods": None}, "methods: "),
         ({"metods": []}, "metods: "),
         ({"elements": {"H": 1, "C": 6, "N": 7}}, None),
     ],
