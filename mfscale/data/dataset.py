@@ -72,6 +72,7 @@ class Dataset:
         self.molecules = header.molecules
         self.methods = {method.name: method for method in header.methods}
         self.splits = tuple(header.splits)
+        self._own_validation = header.own_validation
         self.first_atom: Indices = self._arrays["first_atom"]
         self.molecule: NDArray[np.int32] = self._arrays["molecule"]
         self.n_structures = len(self.first_atom) - 1
@@ -108,6 +109,11 @@ class Dataset:
                 f"({', '.join(self.elements)}); import the dataset again"
             )
         return species
+
+    def atomic_numbers(self, structures: ArrayLike) -> Indices:
+        """Atomic numbers of the structures' atoms end to end, (sum of atoms,)."""
+        numbers: Indices = self._arrays["numbers"][self._atoms(structures)].astype(np.int64)
+        return numbers
 
     def composition(self, structures: ArrayLike) -> NDArray[np.float64]:
         """Atoms of each element, (k, n_elements) in the order of `elements`."""
@@ -162,7 +168,7 @@ class Dataset:
         labelled = self._labelled_in(method, subset, split)
         if subset not in TRAINING_SUBSETS:
             return 0, 0
-        n_validation = int(reserved_for_validation(self._bits(labelled)).sum())
+        n_validation = int(self._kept_back(labelled, split).sum())
         return len(labelled) - n_validation, n_validation
 
     def labelled_set(
@@ -197,7 +203,14 @@ class Dataset:
                 f"{', '.join(TRAINING_SUBSETS)}"
             )
         self._check_size(method, subset, split, size, n_validation)
-        train, validation = draw(labelled, self._bits(labelled), size, n_validation, data_seed)
+        train, validation = draw(
+            labelled,
+            self._bits(labelled),
+            self._kept_back(labelled, split),
+            size,
+            n_validation,
+            data_seed,
+        )
         return LabelledSet(
             method=method,
             subset=subset,
@@ -251,6 +264,24 @@ class Dataset:
         codes: NDArray[np.uint8] = self._arrays[f"split_{split}"][structures]
         inside: Indices = structures[codes == SUBSETS.index(subset)]
         return inside
+
+    def _kept_back(self, structures: Indices, split: str) -> NDArray[np.bool_]:
+        """Which structures of a training subset are for validation."""
+        if split in self._own_validation:
+            kept: NDArray[np.bool_] = self._arrays[f"validation_{split}"][structures]
+            return kept
+        return reserved_for_validation(self._bits(structures))
+
+    def subset_codes(self, split: str = "random") -> NDArray[np.uint8]:
+        """Subset of each structure, (n_structures,): its place in `SUBSETS`, 255 for none."""
+        self._known("split", split, self.splits)
+        codes: NDArray[np.uint8] = self._arrays[f"split_{split}"]
+        return codes
+
+    def reserved(self, split: str = "random") -> NDArray[np.bool_]:
+        """Which structures (n_structures,) are for validation, should they be in `a`, `b` or `c`."""
+        self._known("split", split, self.splits)
+        return self._kept_back(np.arange(self.n_structures), split)
 
     def _atoms(self, structures: ArrayLike) -> Indices:
         """Atoms of the structures end to end."""

@@ -16,6 +16,7 @@ from mfscale.data.imports.record import (
     Bad,
     Item,
     Label,
+    Reading,
     Record,
     cause,
     label_or_reason,
@@ -28,18 +29,18 @@ class _FrameError(ValueError):
     """A frame that is no extended XYZ."""
 
 
-def read_extxyz(
-    path: Path, methods: Sequence[MethodKeys]
-) -> tuple[int, Iterator[tuple[int, Item]]]:
+def read_extxyz(path: Path, methods: Sequence[MethodKeys], split_key: str | None = None) -> Reading:
     """Total bytes, and the frames with the byte each ends at.
 
     Values are parsed as numbers and text alone. A frame that cannot be read is `Bad`; after one
     whose number of atoms is wrong nothing more can be found, and `DatasetError` names the line.
     """
-    return path.stat().st_size, _frames(path, methods)
+    return Reading(total=path.stat().st_size, items=_frames(path, methods, split_key))
 
 
-def _frames(path: Path, methods: Sequence[MethodKeys]) -> Iterator[tuple[int, Item]]:
+def _frames(
+    path: Path, methods: Sequence[MethodKeys], split_key: str | None
+) -> Iterator[tuple[int, Item]]:
     number = line = done = begins = 0
     with path.open("rb") as file:
         for first in file:
@@ -55,7 +56,7 @@ def _frames(path: Path, methods: Sequence[MethodKeys]) -> Iterator[tuple[int, It
             if len(rows) < n + 1 or _cut_off(rows):
                 yield done, Bad(number=number, reason="is cut off by the end of the file")
                 return
-            yield done, _item(number, n, rows, methods)
+            yield done, _item(number, n, rows, methods, split_key)
             number += 1
 
 
@@ -81,7 +82,13 @@ def _cut_off(rows: Sequence[bytes]) -> bool:
     return not ended and len(rows[-1].split()) < len(rows[-2].split())
 
 
-def _item(number: int, n: int, rows: Sequence[bytes], methods: Sequence[MethodKeys]) -> Item:
+def _item(
+    number: int,
+    n: int,
+    rows: Sequence[bytes],
+    methods: Sequence[MethodKeys],
+    split_key: str | None,
+) -> Item:
     try:
         info = _header(rows[0])
         columns = _columns(str(info.pop("Properties", _DEFAULT_PROPERTIES)), n, rows[1:])
@@ -100,6 +107,7 @@ def _item(number: int, n: int, rows: Sequence[bytes], methods: Sequence[MethodKe
             labels=labels,
             molecule=str(info.get("molecule", "")),
             periodic=_periodic(info),
+            subset=str(info.get(split_key, "")) if split_key else "",
             keys=(*info, *columns),
         )
     except _FrameError as error:

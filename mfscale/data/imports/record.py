@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mfscale.data.imports.kept_split import WORDS, code_of
 from mfscale.data.imports.method_keys import MethodKeys
 
 MOST_ATOMS = 100_000
@@ -46,6 +47,8 @@ class Record:
         A name, or empty: its formula is taken.
     periodic
         Whether any direction is.
+    subset
+        What the source calls its subset, or empty.
     keys
         What the source has beside structures: names for messages.
     """
@@ -56,6 +59,7 @@ class Record:
     labels: dict[str, Label]
     molecule: str = ""
     periodic: bool = False
+    subset: str = ""
     keys: tuple[str, ...] = field(default=())
 
 
@@ -70,8 +74,29 @@ class Bad:
 _FEW = 200  # atoms, up to which all distances are looked at rather than searched
 
 Item = Record | Bad
-Reader = Callable[[Path, Sequence[MethodKeys]], tuple[int, Iterator[tuple[int, Item]]]]
-"""File, methods → total (bytes, rows or structures), and how far one is with each item."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reading:
+    """A source being read.
+
+    Attributes
+    ----------
+    total
+        Bytes, rows or structures.
+    items
+        How far one is, and a structure.
+    notes
+        What people should know of the source, sentences.
+    """
+
+    total: int
+    items: Iterator[tuple[int, Item]]
+    notes: tuple[str, ...] = ()
+
+
+Reader = Callable[[Path, Sequence[MethodKeys], str | None], Reading]
+"""File or folder, methods, and the key of a structure that names its subset."""
 
 
 def problem_of(record: Record) -> str | None:  # noqa: PLR0911 - a list of checks
@@ -87,6 +112,8 @@ def problem_of(record: Record) -> str | None:  # noqa: PLR0911 - a list of check
         return "positions are not finite, or beyond 1e6 Å"
     if record.periodic:
         return "is periodic"
+    if code_of(record.subset) is None:
+        return f"is in a subset {record.subset[:20]!r}, which is none of {WORDS}"
     if _closest(record.positions) < CLOSEST_A:
         return f"two atoms are closer than {CLOSEST_A} Å"
     faults = (_fault_of(label, n) for label in record.labels.values())

@@ -67,7 +67,11 @@ class ImportReport:
     dropped
         Reason → structures left out though nothing is wrong with them.
     duplicates, matched
-        Structures that repeat one of their own source, or of another source, whose labels join.
+        Structures that repeat an earlier one and bring nothing new, or a label, which joins.
+    in_two_subsets
+        Structures that sources have in two subsets; the first was taken.
+    notes
+        What the sources say of themselves, sentences.
     elements
         Symbol → structures that hold it, and its atoms.
     methods
@@ -85,6 +89,8 @@ class ImportReport:
     dropped: dict[str, int]
     duplicates: int
     matched: int
+    in_two_subsets: int
+    notes: tuple[str, ...]
     elements: dict[str, tuple[int, int]]
     methods: tuple[MethodReport, ...]
     splits: tuple[str, ...]
@@ -98,8 +104,8 @@ class ImportReport:
         """A page for people."""
         lines = [f"{self.path}: {self.kept} structures kept of {self.read} read"]
         merged = (
-            (self.matched, "joined to equal ones of another source"),
-            (self.duplicates, "duplicates of one in the same source"),
+            (self.matched, "joined to equal ones, with their labels"),
+            (self.duplicates, "duplicates, which bring nothing new"),
         )
         lines += [f"  {n} {what}" for n, what in merged if n]
         lines += [f"  {n} dropped: {reason}" for reason, n in self.dropped.items()]
@@ -115,12 +121,15 @@ class ImportReport:
             f"{symbol}: {atoms} atoms in {structures} structures"
             for symbol, (structures, atoms) in self.elements.items()
         ]
+        lines += self.notes
         lines += [f"careful: {caution}" for caution in self.cautions()]
         return "\n".join(lines)
 
     def cautions(self) -> list[str]:
         """What its reader had better look at."""
         said = list(self.doubts)
+        if self.in_two_subsets:
+            said.append(f"{self.in_two_subsets} structures are in two subsets of the sources")
         for m in self.methods:
             if m.outliers:
                 places = "; ".join(m.outlier_examples)

@@ -27,6 +27,7 @@ def summarise(
     selection: Selection,
     read: int,
     faults: Sequence[Fault],
+    notes: Sequence[str],
 ) -> ImportReport:
     """Count what was kept and left out, and look at the labels that were kept.
 
@@ -36,7 +37,7 @@ def summarise(
         Still where it was built.
     destination
         Where it will be.
-    sources, methods, spool, selection, read, faults
+    sources, methods, spool, selection, read, faults, notes
         What came, and what was chosen of it.
     """
     left = {}
@@ -71,6 +72,8 @@ def summarise(
         dropped=dict(selection.dropped),
         duplicates=selection.duplicates,
         matched=selection.matched,
+        in_two_subsets=selection.in_two_subsets,
+        notes=tuple(notes),
         elements=_elements(dataset),
         methods=tuple(reports),
         splits=dataset.splits,

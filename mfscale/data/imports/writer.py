@@ -12,11 +12,12 @@ from mfscale.data.arrays import array_layout
 from mfscale.data.digests import forces_digests, leading_bits, structure_digests
 from mfscale.data.errors import DatasetError
 from mfscale.data.header import Header, write_header
+from mfscale.data.imports import kept_split
 from mfscale.data.imports.method_keys import MethodKeys
 from mfscale.data.imports.selection import Selection
 from mfscale.data.imports.spool import Spool
 from mfscale.data.imports.subsets import divide, sizes_of
-from mfscale.data.splits import SUBSETS, TRAINING_SUBSETS, subsets_by_molecule
+from mfscale.data.splits import NO_SUBSET, SUBSETS, TRAINING_SUBSETS, subsets_by_molecule
 
 _AT_ONCE = 20_000
 """Structures gathered at a time."""
@@ -26,6 +27,7 @@ SPLITS = {
     "each combination of methods",
     "molecule": "whole molecules, in the order of the SHA-256 of their names, each to the subset "
     "that lacks most of its share of the structures of the dearest method in the random split",
+    kept_split.SPLIT: "as the source has it",
 }
 
 
@@ -78,6 +80,7 @@ def write_dataset(
     by_molecule = _split_by_molecule(molecules, arrays, methods)
     if by_molecule is not None:
         splits["molecule"], arrays["split_molecule"] = SPLITS["molecule"], by_molecule
+    own_validation = _source_split(selection, splits, arrays)
     header = Header(
         name=name,
         description=description,
@@ -86,11 +89,25 @@ def write_dataset(
         molecules=molecules,
         methods=tuple(method.method() for method in methods),
         splits=splits,
+        own_validation=own_validation,
     )
     for key, (dtype, _) in array_layout(header).items():
         if key in arrays:
             np.save(directory / f"{key}.npy", np.ascontiguousarray(arrays[key], dtype=dtype))
     write_header(header, directory)
+
+
+def _source_split(
+    selection: Selection, splits: dict[str, str], arrays: dict[str, NDArray[Any]]
+) -> tuple[str, ...]:
+    """Add the split that the source brings; its name if it says which are for validation."""
+    subset, validation = kept_split.subset_and_validation(selection.subset)
+    if (subset == NO_SUBSET).all():
+        return ()
+    name = kept_split.SPLIT
+    splits[name], arrays[f"split_{name}"] = SPLITS[name], subset
+    arrays[f"validation_{name}"] = validation
+    return (name,) if validation.any() else ()
 
 
 def _structures(directory: Path, spool: Spool, rows: NDArray[np.int64]) -> NDArray[np.int64]:
