@@ -279,7 +279,7 @@ class Dataset:
         return codes
 
     def reserved(self, split: str = "random") -> NDArray[np.bool_]:
-        """Which structures (n_structures,) are for validation, should they be in `a`, `b` or `c`."""
+        """Which structures (n_structures,) are for validation, if they are in `a`, `b` or `c`."""
         self._known("split", split, self.splits)
         return self._kept_back(np.arange(self.n_structures), split)
 

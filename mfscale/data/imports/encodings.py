@@ -68,7 +68,7 @@ def decode(value: bytes) -> dict[str, Any]:
     return _flat(found)
 
 
-def _mapping(value: bytes) -> Any:  # noqa: ANN401, PLR0911 - whatever was encoded; a list of formats
+def _mapping(value: bytes) -> Any:  # noqa: ANN401 - whatever was encoded
     start = value.lstrip()[:1]
     if _is_pickle(value):
         raise EncodingError(_PICKLE)

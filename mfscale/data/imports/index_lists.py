@@ -1,4 +1,4 @@
-"""Index lists beside a table: ``METHOD_train_LETTER.json`` with train, validation and test lists."""
+"""Index lists beside a table: ``METHOD_train_LETTER.json`` lists train, validation and test."""
 
 import json
 import re

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,9 @@ from mfscale.data.imports.stored_structure import ENERGY, FORCES, atoms_of, firs
 
 SUFFIXES = (".lmdb", ".aselmdb", ".mdb")
 
-_NO_STRUCTURE = re.compile(rb"length|metadata|schema|nextid|deleted_ids|__.*__|_.*")
+_NO_STRUCTURE = re.compile(rb"length|metadata|schema|nextid|deleted_ids|_.*")
+"""Keys under which OCP and ASE keep counts rather than structures."""
+
 _ELEMENT = re.compile(r"([A-Z][a-z]?)(\d*)")
 _AT_ONCE = 512
 _SAME_ENERGY = 1e-6
@@ -101,41 +103,58 @@ def read_lmdb(path: Path, methods: Sequence[MethodKeys], split_key: str | None =
     place = find_lmdb(path)
     if place is None:
         raise DatasetError(f"{path}: no LMDB is there")
-    with Pages(place.lmdb) as pages:
+    pages = Pages(place.lmdb)
+    try:
         if place.table is None:
-            _try(pages, next(_structure_keys(pages), b""))
-            return Reading(total=pages.n_entries, items=_of_records(place.lmdb, methods, split_key))
+            return _reading_of_records(pages, methods, split_key)
         if split_key:
             raise DatasetError(f"{path}: --split-key is for sources without index lists")
-        table = Table(place.table)
-        wanted = {keys.energy: keys for keys in methods}
-        rows = (row for part in table.rows() for row in part if row.method in wanted)
-        first = list(islice(rows, _AT_ONCE))
-        if not first:
-            raise DatasetError(
-                f"{table.path}: no row's method is one of {', '.join(wanted)}; methods there are "
-                f"{', '.join(table.labels_of)}"
-            )
-        key_of = _key_rule(pages, [row.idx for row in first])
-        _try(pages, key_of(first[0].idx))
+        return _reading_of_table(pages, Table(place.table), place.folder, methods)
+    except DatasetError:
+        pages.close()
+        raise
+
+
+def _reading_of_records(
+    pages: Pages, methods: Sequence[MethodKeys], split_key: str | None
+) -> Reading:
+    keys = (key for key in pages.every_key() if not _NO_STRUCTURE.fullmatch(key))
+    some = list(islice(keys, 1))
+    _try(pages, *some)
+    items = _of_records(pages, chain(some, keys), methods, split_key)
+    return Reading(total=pages.n_entries, items=items)
+
+
+def _reading_of_table(
+    pages: Pages, table: Table, folder: Path, methods: Sequence[MethodKeys]
+) -> Reading:
+    wanted = {keys.energy: keys for keys in methods}
+    rows = (row for part in table.rows() for row in part if row.method in wanted)
+    first = [row.idx for row in islice(rows, _AT_ONCE)]
+    if not first:
+        raise DatasetError(
+            f"{table.path}: no row's method is one of {', '.join(wanted)}; methods there are "
+            f"{', '.join(table.labels_of)}"
+        )
+    key_of = _key_rule(pages, first)
+    _try(pages, key_of(first[0]))
     codes: NDArray[np.uint8] | None = None
     notes: tuple[str, ...] = ()
-    if lists := read_index_lists(place.folder):
+    if lists := read_index_lists(folder):
         codes, notes = codes_of_rows(lists, *table.index())
     total = sum(n for value, (n, _) in table.labels_of.items() if value in wanted)
-    items = _of_table(place.lmdb, table, wanted, key_of, codes)
-    return Reading(total=total, items=items, notes=notes)
+    return Reading(total=total, items=_of_table(pages, table, wanted, key_of, codes), notes=notes)
 
 
 def _of_table(
-    lmdb: Path,
+    pages: Pages,
     table: Table,
     wanted: Mapping[str, MethodKeys],
     key_of: KeyOf,
     codes: NDArray[np.uint8] | None,
 ) -> Iterator[tuple[int, Item]]:
     done = 0
-    with Pages(lmdb) as pages:
+    with pages:
         for part in table.rows():
             rows = [row for row in part if row.method in wanted]
             values = pages.get([key_of(row.idx) for row in rows])
@@ -173,38 +192,47 @@ def _label(
         raise EncodingError("has another number of atoms than the table says")
     if row.formula and not _is_formula_of(row.formula, numbers):
         raise EncodingError("has other atoms than its formula in the table")
-    energies = (f"{row.method}_energy", f"{keys.name}_energy", *ENERGY)
-    stored = as_numbers(first_of(found, energies))
-    energy = row.energy
-    if stored is not None and stored.size == 1:
-        own = float(stored.reshape(()))
-        if energy is None:
-            energy = own
-        elif abs(own - energy) > _SAME_ENERGY * max(1.0, abs(energy)):
-            raise EncodingError("has another energy than the table says (another unit?)")
+    energy = _energy(row, found, keys)
     if energy is None or np.isnan(energy):
         return {}
-    forces = None
-    if keys.forces and row.has_forces is not False:
-        names = (f"{row.method}_forces", f"{keys.name}_forces", *FORCES)
-        forces = as_numbers(first_of(found, names))
-        if forces is None and row.has_forces:
-            raise EncodingError("lacks the forces that the table promises")
-        if forces is not None:
-            unit = row.forces_ev_a
-            if unit is None:  # per Å of the energy's unit, as everywhere
-                unit = keys.forces_ev_a if row.energy_ev is None else row.energy_ev
-            forces = forces.reshape(-1, 3) * unit if forces.size % 3 == 0 else forces
     factor = keys.energy_ev if row.energy_ev is None else row.energy_ev
-    return {keys.name: Label(energy=energy * factor, forces=forces)}
+    return {keys.name: Label(energy=energy * factor, forces=_forces(row, found, keys))}
+
+
+def _energy(row: Row, found: Mapping[str, Any], keys: MethodKeys) -> float | None:
+    """The energy of the table, in its unit; of the record where the table has none."""
+    names = (f"{row.method}_energy", f"{keys.name}_energy", *ENERGY)
+    stored = as_numbers(first_of(found, names))
+    if stored is None or stored.size != 1:
+        return row.energy
+    own = float(stored.reshape(()))
+    if row.energy is None:
+        return own
+    if abs(own - row.energy) > _SAME_ENERGY * max(1.0, abs(row.energy)):
+        raise EncodingError("has another energy than the table says (another unit?)")
+    return row.energy
+
+
+def _forces(row: Row, found: Mapping[str, Any], keys: MethodKeys) -> NDArray[np.float64] | None:
+    """Forces of the record, eV/Å; None where the method or the table says that there are none."""
+    if not keys.forces or row.has_forces is False:
+        return None
+    names = (f"{row.method}_forces", f"{keys.name}_forces", *FORCES)
+    forces = as_numbers(first_of(found, names))
+    if forces is None:
+        if row.has_forces:
+            raise EncodingError("lacks the forces that the table promises")
+        return None
+    per_a = keys.forces_ev_a if row.energy_ev is None else row.energy_ev
+    forces = forces * (per_a if row.forces_ev_a is None else row.forces_ev_a)
+    return forces.reshape(-1, 3) if forces.size % 3 == 0 else forces
 
 
 def _of_records(
-    lmdb: Path, methods: Sequence[MethodKeys], split_key: str | None
+    pages: Pages, keys: Iterator[bytes], methods: Sequence[MethodKeys], split_key: str | None
 ) -> Iterator[tuple[int, Item]]:
     number = 0
-    with Pages(lmdb) as pages:
-        keys = _structure_keys(pages)
+    with pages:
         while some := list(islice(keys, _AT_ONCE)):
             for value in pages.get(some):
                 yield number + 1, _of_record(number, value or b"", methods, split_key)
@@ -239,11 +267,6 @@ def _of_record(
     )
 
 
-def _structure_keys(pages: Pages) -> Iterator[bytes]:
-    """Keys of records: not those that OCP and ASE keep counts under."""
-    return (key for key in pages.keys() if not _NO_STRUCTURE.fullmatch(key))
-
-
 def _key_rule(pages: Pages, indices: Sequence[Any]) -> KeyOf:
     """How ``idx`` becomes a key: as digits, padded or after a prefix, or as bytes of a number."""
     rules = [_digits(b"", 0)]
@@ -272,13 +295,12 @@ def _binary(code: str) -> KeyOf:
     return struct.Struct(code).pack
 
 
-def _try(pages: Pages, key: bytes) -> None:
-    """Raise `DatasetError` if the record of a key is of an encoding that is not read."""
-    (value,) = pages.get([key])
-    if value is None:
-        return
+def _try(pages: Pages, *keys: bytes) -> None:
+    """Raise `DatasetError` if a record is of an encoding that is not read."""
     try:
-        atoms_of(decode(value))
+        for value in pages.get(keys):
+            if value is not None:
+                atoms_of(decode(value))
     except EncodingError as error:
         raise DatasetError(
             f"{pages.path}: its records cannot be read; the first {error}{_schema(pages.path)}"

@@ -121,7 +121,6 @@ class Table:
         number = 0
         for part in self._parts(self._columns):
             n = len(part["idx"])
-            nothing = [None] * n
             columns = {name: part.get(name, [None] * n) for name in (*_NEEDED, *_LABELS)}
             yield [
                 self._row(number + k, {name: column[k] for name, column in columns.items()})
