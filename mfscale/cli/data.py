@@ -4,15 +4,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mfscale.cli import data_import
+from mfscale.cli import data_import, data_merge, data_split
 from mfscale.cli._options import JsonOption
 from mfscale.cli._output import console, print_json, print_table
 
 if TYPE_CHECKING:
     from mfscale.data import Counts
 
-app = typer.Typer(help="Look at datasets, and import your own.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at datasets, import your own, divide and join them.", no_args_is_help=True
+)
 data_import.add_to(app)
+data_merge.add_to(app)
+data_split.add_to(app)
 
 
 @app.command()

@@ -45,6 +45,8 @@ class Dataset:
         From ``dataset.json``.
     elements
         Symbols by ascending atomic number; ``species`` index into them.
+    element_numbers
+        (n_elements,) their atomic numbers.
     molecules
         Names (SMILES); ``molecule`` (n_structures,) indexes into them.
     methods
@@ -77,7 +79,8 @@ class Dataset:
         self.molecule: NDArray[np.int32] = self._arrays["molecule"]
         self.n_structures = len(self.first_atom) - 1
         self._species_of = np.full(256, -1, dtype=np.int64)
-        self._species_of[sorted(header.elements.values())] = np.arange(len(self.elements))
+        self.element_numbers = np.array(sorted(header.elements.values()), dtype=np.int64)
+        self._species_of[self.element_numbers] = np.arange(len(self.elements))
 
     def __repr__(self) -> str:
         return f"Dataset({self.name!r}, {self.n_structures} structures, {list(self.methods)})"
@@ -277,6 +280,11 @@ class Dataset:
         self._known("split", split, self.splits)
         codes: NDArray[np.uint8] = self._arrays[f"split_{split}"]
         return codes
+
+    def structure_digests(self) -> NDArray[np.uint8]:
+        """Content digest of each structure, (n_structures, 16)."""
+        digests: NDArray[np.uint8] = self._arrays["digest"]
+        return digests
 
     def reserved(self, split: str = "random") -> NDArray[np.bool_]:
         """Which structures (n_structures,) are for validation, if they are in `a`, `b` or `c`."""

@@ -1,5 +1,6 @@
 """``mfscale data import``: the page's commands run, and stages train on what was imported."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -7,7 +8,10 @@ import sys
 from pathlib import Path
 
 import h5py
+import lmdb
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -52,6 +56,9 @@ def embedded(n: int) -> list[Atoms]:
 def write_sources(folder: Path) -> None:
     """Write the files that the page names."""
     frames = embedded(400)
+    write_release(folder / "release", frames)
+    for k, atoms in enumerate(frames):
+        atoms.info["part"] = ("train", "train", "validation", "test")[k % 4]
     write(folder / "mine.xyz", frames, format="extxyz")
     plain = [Atoms(atoms.numbers, atoms.positions) for atoms in frames]
     with connect(folder / "labels.db") as database:
@@ -81,6 +88,38 @@ def write_sources(folder: Path) -> None:
             group["ccsd(t)_cbs.energy"] = cc
 
 
+def write_release(folder: Path, frames: list[Atoms]) -> None:
+    """An LMDB with a table of labels."""
+    folder.mkdir()
+    rows = []
+    with (
+        lmdb.open(str(folder / "structures.lmdb"), map_size=1 << 26) as environment,
+        environment.begin(write=True) as transaction,
+    ):
+        for method, unit in (("dft", "eV"), ("cc", "Ha")):
+            for atoms in frames:
+                energy = atoms.info.get(f"{method}_energy")
+                if energy is None:
+                    continue
+                record = {"numbers": atoms.numbers.tolist(), "pos": atoms.positions.tolist()}
+                if method == "dft":
+                    record["forces"] = atoms.arrays["dft_forces"].tolist()
+                transaction.put(str(len(rows)).encode(), json.dumps(record).encode())
+                rows.append(
+                    {
+                        "idx": len(rows),
+                        "method": method,
+                        "formula": atoms.get_chemical_formula(),
+                        "n_atoms": len(atoms),
+                        "energy": energy if unit == "eV" else energy / HARTREE_EV,
+                        "energy_unit": unit,
+                        "forces_unit": "eV/A",
+                        "forces_present": method == "dft",
+                    }
+                )
+    pq.write_table(pa.Table.from_pylist(rows), folder / "metadata.parquet")
+
+
 @pytest.mark.slow
 def test_the_commands_on_the_page_run(tmp_path: Path) -> None:
     write_sources(tmp_path)
@@ -105,6 +144,13 @@ def test_the_commands_on_the_page_run(tmp_path: Path) -> None:
     for method in ("dft", "cc"):
         energies = mine.energies(method, every)
         assert np.allclose(energies, matched.energies(method, every), rtol=1e-13, equal_nan=True)
+    released = Dataset(tmp_path / "from-release")
+    assert np.allclose(released.energies("cc", every), mine.energies("cc", every), equal_nan=True)
+    assert Dataset(tmp_path / "divided").n_labels("dft", "a", split="source") == (200, 100)
+    assert mine.splits[-1] == "by-formula"
+    joined = Dataset(tmp_path / "joined")
+    assert joined.n_structures < 17_000
+    assert len(joined.labelled_structures("xtb")) == joined.n_structures
     ani = Dataset(tmp_path / "ani1ccx")
     assert len(ani.labelled_structures("cc")) == len(ani.labelled_structures("dft"))
     assert ani.n_structures == len(ani.labelled_structures("cc"))
@@ -145,7 +191,8 @@ def test_a_bad_source_ends_in_one_message(mfscale_here: Command, tmp_path: Path)
 
 
 def test_the_page_names_every_option(mfscale_here: Command) -> None:
-    shown = mfscale_here("data", "import", "--help").out
-    options = set(re.findall(r"--[a-z-]+", re.sub(r"\x1b\[[0-9;]*m", "", shown)))
-    unsaid = {option for option in options if option not in PAGE}
-    assert unsaid <= {"--help", "--description", "--licence"}
+    for command in ("import", "split", "merge"):
+        shown = mfscale_here("data", command, "--help").out
+        options = set(re.findall(r"--[a-z-]+", re.sub(r"\x1b\[[0-9;]*m", "", shown)))
+        unsaid = {option for option in options if option not in PAGE}
+        assert unsaid <= {"--help", "--description", "--licence"}

@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from mfscale.data import ragged
 from mfscale.data.arrays import array_layout
 from mfscale.data.digests import forces_digests, leading_bits, structure_digests
-from mfscale.data.errors import DatasetError
 from mfscale.data.header import Header, write_header
 from mfscale.data.imports import kept_split
 from mfscale.data.imports.method_keys import MethodKeys
 from mfscale.data.imports.selection import Selection
 from mfscale.data.imports.spool import Spool
-from mfscale.data.imports.subsets import divide, sizes_of
-from mfscale.data.splits import NO_SUBSET, SUBSETS, TRAINING_SUBSETS, subsets_by_molecule
+from mfscale.data.imports.subsets import check_split, divide, in_subsets, sizes_of
+from mfscale.data.splits import NO_SUBSET, SUBSETS, subsets_by_molecule
 
 _AT_ONCE = 20_000
 """Structures gathered at a time."""
@@ -73,7 +72,8 @@ def write_dataset(
     for bit, method in enumerate(methods):
         pattern[arrays[f"{method.name}_structure"]] += 1 << bit
     arrays["split_random"] = divide(leading_bits(arrays["digest"]), pattern, sizes, seed)
-    _check_split(arrays["split_random"], arrays, methods)
+    structures_of = {method.name: arrays[f"{method.name}_structure"] for method in methods}
+    check_split(arrays["split_random"], structures_of)
     used, arrays["molecule"] = np.unique(arrays["molecule"], return_inverse=True)
     molecules = tuple(spool.molecules[m] for m in used.tolist())
     splits = {"random": SPLITS["random"]}
@@ -171,20 +171,6 @@ def _labels(
     return arrays
 
 
-def _check_split(
-    subset: NDArray[np.uint8], arrays: Mapping[str, NDArray[Any]], methods: Sequence[MethodKeys]
-) -> None:
-    """Raise `DatasetError` unless every method can be trained on and tested."""
-    for method in methods:
-        there = _in_subsets(subset, arrays[f"{method.name}_structure"])
-        if not there[-1] or not there[:-1].any():
-            counts = ", ".join(f"{s} {n}" for s, n in zip(SUBSETS, there.tolist(), strict=True))
-            raise DatasetError(
-                f"method {method.name}: labels by subset would be {counts}; it needs some in t and "
-                f"some in one of {', '.join(TRAINING_SUBSETS)}: import more labels, or set --subset"
-            )
-
-
 def _split_by_molecule(
     molecules: Sequence[str], arrays: Mapping[str, NDArray[Any]], methods: Sequence[MethodKeys]
 ) -> NDArray[np.uint8] | None:
@@ -192,20 +178,15 @@ def _split_by_molecule(
     dearest = max(methods, key=lambda method: method.method().cost).name
     counted = np.zeros(len(arrays["molecule"]), dtype=np.bool_)
     counted[arrays[f"{dearest}_structure"]] = True
-    wanted = _in_subsets(arrays["split_random"], np.flatnonzero(counted))
+    wanted = in_subsets(arrays["split_random"], np.flatnonzero(counted))
     shares = dict(zip(SUBSETS, (wanted / wanted.sum()).tolist(), strict=True))
     split = subsets_by_molecule(molecules, arrays["molecule"], counted, shares)
     for method in methods:
         structures = arrays[f"{method.name}_structure"]
-        random = _in_subsets(arrays["split_random"], structures)
-        if (_in_subsets(split, structures)[random > 0] == 0).any():
+        random = in_subsets(arrays["split_random"], structures)
+        if (in_subsets(split, structures)[random > 0] == 0).any():
             return None
     return split
-
-
-def _in_subsets(subset: NDArray[np.uint8], structures: NDArray[np.int64]) -> NDArray[np.int64]:
-    counts: NDArray[np.int64] = np.bincount(subset[structures], minlength=len(SUBSETS))
-    return counts
 
 
 def _elements(occurs: NDArray[np.int64]) -> dict[str, int]:
