@@ -51,6 +51,8 @@ class Dataset:
         Names (SMILES); ``molecule`` (n_structures,) indexes into them.
     methods
         By name.
+    periodic
+        Whether any structure is.
     splits
         The ways the structures are divided into subsets `a`, `b`, `c` and `t`.
     first_atom
@@ -74,6 +76,7 @@ class Dataset:
         self.molecules = header.molecules
         self.methods = {method.name: method for method in header.methods}
         self.splits = tuple(header.splits)
+        self.periodic = header.periodic
         self._own_validation = header.own_validation
         self.first_atom: Indices = self._arrays["first_atom"]
         self.molecule: NDArray[np.int32] = self._arrays["molecule"]
@@ -103,6 +106,13 @@ class Dataset:
         positions: NDArray[np.float64] = self._arrays["positions"][self._atoms(structures)]
         return positions
 
+    def cells(self, structures: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Cells (k, 3, 3) in Å, a vector a row, and periodic directions (k, 3)."""
+        rows = self._checked(structures)
+        if not self.periodic:
+            return np.zeros((len(rows), 3, 3)), np.zeros((len(rows), 3), dtype=np.bool_)
+        return self._arrays["cell"][rows], self._arrays["pbc"][rows]
+
     def species(self, structures: ArrayLike) -> Indices:
         """Index into `elements` of the structures' atoms end to end, (sum of atoms,)."""
         species = self._species_of[self._arrays["numbers"][self._atoms(structures)]]
@@ -131,7 +141,10 @@ class Dataset:
 
         atoms = self._atoms([index])
         arrays = self._arrays
+        (cell,), (pbc,) = self.cells([index])
         return Atoms(
+            cell=cell,
+            pbc=pbc,
             numbers=arrays["numbers"][atoms],
             positions=arrays["positions"][atoms],
             info={

@@ -5,7 +5,7 @@ import math
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +18,7 @@ from mfscale.data import ragged
 from mfscale.data.arrays import open_array
 from mfscale.data.dataset import Dataset
 from mfscale.data.errors import DatasetError
+from mfscale.data.periodic import periodic_pairs
 
 CACHE_VARIABLE = "MFSCALE_CACHE"
 """Environment variable that names another cache directory."""
@@ -43,12 +44,16 @@ class Graphs:
     neighbours
         (E, 2) int16 or int32: centre i and neighbour j of each edge, counted from the structure's
         first atom, in ascending order of (i, j).
+    shifts
+        (E, 3) int16 or int32: cell vectors by which the neighbour is moved; None for a dataset
+        without periodic structures.
     """
 
     cutoff_a: float
     first_atom: NDArray[np.int64]
     first_edge: NDArray[np.int64]
     neighbours: NDArray[Any]
+    shifts: NDArray[Any] | None = None
 
     def mean_neighbours(self, structures: ArrayLike) -> float:
         """Mean number of neighbours of an atom, over all atoms of the structures (at least one)."""
@@ -89,7 +94,7 @@ def neighbour_graphs(dataset: Dataset, cutoff: float, *, cache: Path | None = No
     building = directory.with_name(f"{directory.name}.{uuid.uuid4().hex}")
     try:
         building.mkdir(parents=True)
-        _write(building, *_build(dataset, cutoff))
+        _write(building, _build(dataset, cutoff))
         built = _open(building, dataset, cutoff)
         return _publish(building, directory, built, dataset)
     except OSError as error:
@@ -119,7 +124,10 @@ def _open(directory: Path, dataset: Dataset, cutoff: float) -> Graphs:
         or neighbours.dtype not in (np.int16, np.int32)
     ):
         raise DatasetError(f"{directory}: not the graphs of dataset {dataset.name}; delete it")
-    return Graphs(cutoff, dataset.first_atom, first_edge, neighbours)
+    shifts = open_array(directory / "shifts.npy") if dataset.periodic else None
+    if shifts is not None and shifts.shape != (len(neighbours), 3):
+        raise DatasetError(f"{directory}: not the graphs of dataset {dataset.name}; delete it")
+    return Graphs(cutoff, dataset.first_atom, first_edge, neighbours, shifts)
 
 
 def _publish(building: Path, directory: Path, built: Graphs, dataset: Dataset) -> Graphs:
@@ -141,16 +149,18 @@ def _publish(building: Path, directory: Path, built: Graphs, dataset: Dataset) -
     return built
 
 
-def _write(directory: Path, first_edge: NDArray[np.int64], neighbours: NDArray[Any]) -> None:
-    for name, array in (("first_edge", first_edge), ("neighbours", neighbours)):
+def _write(directory: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    for name, array in arrays.items():
         with (directory / f"{name}.npy").open("xb") as file:
             np.save(file, array)
             file.flush()
             os.fsync(file.fileno())
 
 
-def _build(dataset: Dataset, cutoff: float) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """`Graphs.first_edge` and `Graphs.neighbours`."""
+def _build(dataset: Dataset, cutoff: float) -> dict[str, NDArray[Any]]:
+    """`Graphs.first_edge`, `Graphs.neighbours` and, of a periodic dataset, `Graphs.shifts`."""
+    if dataset.periodic:
+        return _build_periodic(dataset, cutoff)
     n_atoms = np.diff(dataset.first_atom)
     dtype = np.int16 if n_atoms.max(initial=0) < 2**15 else np.int32
     edges_of, neighbours = [], []
@@ -159,7 +169,45 @@ def _build(dataset: Dataset, cutoff: float) -> tuple[NDArray[np.int64], NDArray[
         edges_of.append(n_edges)
         neighbours.append(local.astype(dtype))
     first_edge = ragged.offsets(np.concatenate([np.zeros(0, dtype=np.int64), *edges_of]))
-    return first_edge, np.concatenate([np.zeros((0, 2), dtype=dtype), *neighbours])
+    every = np.concatenate([np.zeros((0, 2), dtype=dtype), *neighbours])
+    return {"first_edge": first_edge, "neighbours": every}
+
+
+def _build_periodic(dataset: Dataset, cutoff: float) -> dict[str, NDArray[Any]]:
+    """Structure by structure: each has a cell of its own."""
+    n_edges = np.zeros(dataset.n_structures, dtype=np.int64)
+    neighbours, shifts = [np.zeros((0, 2), np.int32)], [np.zeros((0, 3), np.int32)]
+    for structure in range(dataset.n_structures):
+        positions = dataset.positions([structure])
+        (cell,), (pbc,) = dataset.cells([structure])
+        edges, shift = edges_of(positions, cell, pbc, cutoff)
+        n_edges[structure] = len(edges)
+        neighbours.append(edges.astype(np.int32))
+        shifts.append(shift.astype(np.int32))
+    return {
+        "first_edge": ragged.offsets(n_edges),
+        "neighbours": np.concatenate(neighbours),
+        "shifts": np.concatenate(shifts),
+    }
+
+
+def edges_of(
+    positions: NDArray[np.float64],
+    cell: NDArray[np.float64],
+    pbc: NDArray[np.bool_],
+    cutoff: float,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Edges (E, 2) of one structure, periodic or not, and their shifts (E, 3) in cell vectors."""
+    if pbc.any():
+        i, j, shift = periodic_pairs(positions, cell, pbc, cutoff + _MARGIN_A)
+    else:
+        near = close_pairs(positions, cutoff + _MARGIN_A)
+        i, j = near[0].astype(np.int64), near[1].astype(np.int64)
+        shift = np.zeros((len(i), 3), dtype=np.int64)
+    distance = np.linalg.norm(positions[j] - positions[i] + shift @ cell, axis=1)
+    order = np.lexsort((*shift.T[::-1], j, i))
+    order = order[distance[order] < cutoff]
+    return np.stack([i[order], j[order]], axis=1), shift[order]
 
 
 def _blocks(dataset: Dataset) -> Iterator[NDArray[np.int64]]:

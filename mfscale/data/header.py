@@ -53,6 +53,8 @@ class Header(BaseModel):
         Name of each way to divide the structures into subsets → its rule, in words.
     own_validation
         Splits that say themselves which structures are for validation.
+    periodic
+        Whether any structure is; only then is a cell stored of each.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,6 +68,7 @@ class Header(BaseModel):
     methods: tuple[Method, ...] = Field(min_length=1)
     splits: dict[_Name, str] = Field(min_length=1)
     own_validation: tuple[_Name, ...] = ()
+    periodic: bool = False
 
 
 def write_header(header: Header, directory: Path) -> None:

@@ -16,6 +16,7 @@ from mfscale.data.imports.record import (
     Label,
     Reading,
     Record,
+    box_or_none,
     cause,
     label_or_reason,
 )
@@ -105,7 +106,7 @@ def _item(
         positions=np.asarray(row.positions, dtype=np.float64),
         labels=labels,
         molecule=str(pairs.get("molecule", "")),
-        periodic=bool(np.any(row.pbc)),
+        box=box_or_none(row.cell, row.pbc),
         subset=str(pairs.get(split_key, "")),
         keys=tuple(there),
     )

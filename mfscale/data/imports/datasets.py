@@ -4,13 +4,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mfscale.data import ragged
 from mfscale.data.dataset import Dataset
 from mfscale.data.errors import DatasetError
 from mfscale.data.imports.kept_split import SPLIT, code_of_subset, word_of
 from mfscale.data.imports.method_keys import MethodKeys
-from mfscale.data.imports.record import Item, Label, Reading, Record
+from mfscale.data.imports.record import Box, Item, Label, Reading, Record
 
 _AT_ONCE = 1000
 
@@ -54,6 +55,7 @@ def _structures(
     for begin in range(0, dataset.n_structures, _AT_ONCE):
         rows = np.arange(begin, min(begin + _AT_ONCE, dataset.n_structures))
         first = ragged.offsets(dataset.n_atoms(rows))
+        boxes = _boxes(dataset, rows)
         numbers, positions = dataset.atomic_numbers(rows), dataset.positions(rows)
         energies = {method.name: dataset.energies(method.energy, rows) for method in own}
         forces = {
@@ -78,8 +80,16 @@ def _structures(
                     numbers=numbers[atoms],
                     positions=positions[atoms],
                     labels=labels,
+                    box=boxes[k],
                     molecule=dataset.molecules[dataset.molecule[row]],
                     subset=word,
                     keys=tuple(dataset.methods),
                 ),
             )
+
+
+def _boxes(dataset: Dataset, rows: NDArray[np.int64]) -> list[Box | None]:
+    if not dataset.periodic:
+        return [None] * len(rows)
+    boxes = zip(*dataset.cells(rows), strict=True)
+    return [Box(cell, pbc) if pbc.any() else None for cell, pbc in boxes]

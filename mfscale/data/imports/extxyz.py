@@ -14,10 +14,12 @@ from mfscale.data.imports.method_keys import MethodKeys
 from mfscale.data.imports.record import (
     MOST_ATOMS,
     Bad,
+    Box,
     Item,
     Label,
     Reading,
     Record,
+    box_or_none,
     cause,
     label_or_reason,
 )
@@ -106,7 +108,7 @@ def _item(
             positions=columns["pos"],
             labels=labels,
             molecule=str(info.get("molecule", "")),
-            periodic=_periodic(info),
+            box=_box(info),
             subset=str(info.get(split_key, "")) if split_key else "",
             keys=(*info, *columns),
         )
@@ -161,8 +163,7 @@ def _atomic_numbers(columns: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
     return np.where(whole, given, 0).astype(np.int64)
 
 
-def _periodic(info: dict[str, Any]) -> bool:
-    """As ASE reads it: a cell without pbc is periodic."""
-    if "pbc" in info:
-        return bool(np.any(info["pbc"]))
-    return "Lattice" in info
+def _box(info: dict[str, Any]) -> Box | None:
+    """ASE hands the cell vectors of ``Lattice`` on as columns."""
+    lattice = info.get("Lattice")
+    return box_or_none(None if lattice is None else np.transpose(lattice), info.get("pbc"))

@@ -29,7 +29,7 @@ from mfscale.data.imports.record import (
     as_numbers,
     label_or_reason,
 )
-from mfscale.data.imports.stored_structure import ENERGY, FORCES, atoms_of, first_of, is_periodic
+from mfscale.data.imports.stored_structure import ENERGY, FORCES, atoms_of, box_of, first_of
 
 SUFFIXES = (".lmdb", ".aselmdb", ".mdb")
 
@@ -176,7 +176,7 @@ def _of_row(row: Row, value: bytes | None, keys: MethodKeys, subset: str) -> Ite
             positions=positions,
             labels=_label(row, found, numbers, keys),
             molecule=row.formula or "",
-            periodic=is_periodic(found),
+            box=box_of(found),
             subset=subset,
             keys=tuple(found),
         )
@@ -261,7 +261,7 @@ def _of_record(
         positions=positions,
         labels=labels,
         molecule=str(found.get("molecule", "")),
-        periodic=is_periodic(found),
+        box=box_of(found),
         subset=str(found.get(split_key, "")) if split_key else "",
         keys=tuple(found),
     )

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfscale.data import ragged
+from mfscale.data.imports.record import Box
 
 TOLERANCE_A = 1e-4
 """Coordinates written with four decimals still agree."""
@@ -16,9 +17,17 @@ _AT_ONCE = 50_000
 Indices = NDArray[np.int64]
 
 
-def kind_of(numbers: NDArray[np.int64]) -> int:
-    """Hash of the atomic numbers in their order: structures of two kinds are never one."""
+def kind_of(numbers: NDArray[np.int64], box: Box | None = None) -> int:
+    """Hash of the atomic numbers in their order, and of the periodic directions and cell.
+
+    Structures of two kinds are never one. Cells are one when they agree to five digits.
+    """
     content = numbers.astype("|u1").tobytes()
+    if box:
+        digits = " ".join(
+            f"{x + 0.0:.5g}" for x in np.where(np.abs(box.cell) < 1e-6, 0, box.cell).flat
+        )
+        content += digits.encode() + box.pbc.tobytes()
     return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mfscale.data.imports.kept_split import WORDS, code_of
 from mfscale.data.imports.method_keys import MethodKeys
+from mfscale.data.periodic import is_usable, periodic_pairs
 
 MOST_ATOMS = 100_000
 """A structure that claims more is damaged or hostile; nothing is allocated for it."""
@@ -31,6 +32,14 @@ class Label:
     forces: NDArray[np.float64] | None
 
 
+@dataclass(frozen=True, eq=False)
+class Box:
+    """Cell vectors, rows of (3, 3) in Å, and which (3,) are periodic."""
+
+    cell: NDArray[np.float64]
+    pbc: NDArray[np.bool_]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Record:
     """A structure of n atoms.
@@ -45,8 +54,8 @@ class Record:
         By method; methods that did not label it are absent.
     molecule
         A name, or empty: its formula is taken.
-    periodic
-        Whether any direction is.
+    box
+        Of a periodic structure.
     subset
         What the source calls its subset, or empty.
     keys
@@ -58,7 +67,7 @@ class Record:
     positions: NDArray[np.float64]
     labels: dict[str, Label]
     molecule: str = ""
-    periodic: bool = False
+    box: Box | None = None
     subset: str = ""
     keys: tuple[str, ...] = field(default=())
 
@@ -71,6 +80,7 @@ class Bad:
     reason: str
 
 
+_LOOKED_AT_A = 1.0
 _FEW = 200  # atoms, up to which all distances are looked at rather than searched
 
 Item = Record | Bad
@@ -110,11 +120,11 @@ def problem_of(record: Record) -> str | None:  # noqa: PLR0911 - a list of check
         return "unknown element"
     if not (np.abs(record.positions) < FARTHEST_A).all():
         return "positions are not finite, or beyond 1e6 Å"
-    if record.periodic:
-        return "is periodic"
+    if record.box and not is_usable(record.box.cell, record.box.pbc):
+        return "is periodic, but its cell is flat, not finite, or under 0.5 or over 1e4 Å"
     if code_of(record.subset) is None:
         return f"is in a subset {record.subset[:20]!r}, which is none of {WORDS}"
-    if _closest(record.positions) < CLOSEST_A:
+    if _closest(record.positions, record.box) < CLOSEST_A:
         return f"two atoms are closer than {CLOSEST_A} Å"
     faults = (_fault_of(label, n) for label in record.labels.values())
     return next(
@@ -132,8 +142,12 @@ def _fault_of(label: Label, n: int) -> str | None:
     return None if (np.abs(label.forces) < LARGEST_EV).all() else "forces are not finite"
 
 
-def _closest(positions: NDArray[np.float64]) -> float:
-    """The shortest distance of two atoms, Å."""
+def _closest(positions: NDArray[np.float64], box: Box | None) -> float:
+    """The shortest distance of two atoms or their images, Å, as far as it matters."""
+    if box:
+        i, j, shift = periodic_pairs(positions, box.cell, box.pbc, _LOOKED_AT_A)
+        apart = positions[j] - positions[i] + shift @ box.cell
+        return float(np.linalg.norm(apart, axis=1).min(initial=np.inf))
     from scipy.spatial import cKDTree  # noqa: PLC0415 - an import alone needs it
     from scipy.spatial.distance import pdist  # noqa: PLC0415 - likewise
 
@@ -179,6 +193,24 @@ def as_numbers(value: Any) -> NDArray[np.float64] | None:  # noqa: ANN401 - what
     except (ValueError, TypeError, OverflowError):
         return None
     return array.astype(np.float64) if array.dtype.kind in "iuf" else None
+
+
+def box_or_none(cell: Any, pbc: Any) -> Box | None:  # noqa: ANN401 - whatever a source holds
+    """A periodic structure's box from what a source says; None for a molecule.
+
+    A cell without word on periodic directions is periodic, as ASE reads it; one of zeros is none.
+    """
+    vectors = as_numbers(cell if cell is not None else [])
+    if vectors is None or vectors.size not in {3, 9}:
+        vectors = np.zeros((3, 3))
+    vectors = np.diag(vectors.reshape(-1)) if vectors.size == 3 else vectors.reshape(3, 3)
+    try:
+        along = np.broadcast_to(np.asarray(pbc, dtype=np.bool_).reshape(-1), (3,))
+    except (ValueError, TypeError):
+        along = np.ones(3, dtype=np.bool_)
+    if pbc is None:
+        along = np.full(3, bool(vectors.any()))
+    return Box(vectors, along.copy()) if along.any() else None
 
 
 def cause(error: Exception) -> str:

@@ -28,12 +28,6 @@ LARGEST_TOLERANCE_A = 0.1
 """Structures farther apart than this are not one."""
 
 _EXAMPLES = 3
-_WHY = {
-    "is periodic": "graphs here are of molecules, without periodic images; if these are molecules "
-    'in boxes, say so in the source (pbc="F F F")',
-}
-"""Reason of a fault → what a reader may not know."""
-
 OnProgress = Callable[[Path, int, int], None]
 """Source, how far one is in it, and how far there is to go (bytes, rows or structures)."""
 
@@ -228,14 +222,12 @@ def _check_found(
     """Raise `DatasetError` for structures that cannot be taken, and for methods without a label."""
     bad = sum(came.faults.counts.values())
     if bad and (not drop_bad or bad == came.read):
-        hints = [hint for reason, hint in _WHY.items() if reason in came.faults.counts]
         remedy = (
             "correct them" if bad == came.read else "correct them, or leave them out: --drop-bad"
         )
         raise DatasetError(
             f"{bad} of {came.read} structures cannot be imported: "
             + "; ".join(map(str, came.faults.all()))
-            + "".join(f". Why: {hint}" for hint in hints)
             + f". Please {remedy}; nothing was imported"
         )
     if not came.read:

@@ -38,6 +38,8 @@ class Spool:
         Names, in the order in which they came.
     n_structures
         Written so far.
+    n_periodic
+        Of them periodic: those alone have a ``cell`` and ``pbc``, at the place that ``box`` says.
     """
 
     def __init__(self, directory: Path, methods: Sequence[MethodKeys]) -> None:
@@ -51,6 +53,9 @@ class Spool:
             "source": "<i4",
             "number": "<i8",
             "subset": "<u1",
+            "box": "<i4",
+            "cell": "<f8",
+            "pbc": "|b1",
             "kind": "<u8",
             "projections": "<f8",
         }
@@ -63,6 +68,7 @@ class Spool:
         }
         self._molecules: dict[str, int] = {}
         self.n_structures = 0
+        self.n_periodic = 0
 
     def __enter__(self) -> Self:
         return self
@@ -92,7 +98,12 @@ class Spool:
         self._put("source", source)
         self._put("number", record.number)
         self._put("subset", NO_SUBSET if code is None else code)
-        self._put("kind", kind_of(record.numbers))
+        self._put("kind", kind_of(record.numbers, record.box))
+        self._put("box", self.n_periodic if record.box else -1)
+        if record.box:
+            self._put("cell", record.box.cell)
+            self._put("pbc", record.box.pbc)
+            self.n_periodic += 1
         self._put("projections", projections(record.positions))
         for method in self._methods:
             label = record.labels.get(method.name)
@@ -124,6 +135,15 @@ class Spool:
             name.endswith("_forces") and not name.endswith("_n_forces")
         )
         return array.reshape(-1, 3) if vectors else array
+
+    def boxes(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Cells (k, 3, 3) and periodic directions (k, 3) of structures; zeros for molecules."""
+        cell, pbc = np.zeros((len(rows), 3, 3)), np.zeros((len(rows), 3), dtype=np.bool_)
+        place = self.read("box")[rows]
+        periodic = place >= 0
+        cell[periodic] = self.read("cell").reshape(-1, 3, 3)[place[periodic]]
+        pbc[periodic] = self.read("pbc").reshape(-1, 3)[place[periodic]]
+        return cell, pbc
 
     def first(self, name: str) -> NDArray[np.int64]:
         """Where each structure begins in `numbers` (``n_atoms``) or in forces (``…_n_forces``)."""

@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfscale.data.imports.encodings import EncodingError
-from mfscale.data.imports.record import MOST_ATOMS, as_numbers
+from mfscale.data.imports.record import MOST_ATOMS, Box, as_numbers, box_or_none
 
 NUMBERS = ("atomic_numbers", "numbers", "z", "Z", "species", "symbols", "elements", "atom_types")
 POSITIONS = ("positions", "pos", "coordinates", "coords", "R", "xyz")
 ENERGY = ("energy", "E", "y", "total_energy", "y_relaxed")
 FORCES = ("forces", "force", "F")
+CELL = ("cell", "lattice", "Lattice")
 
 
 def first_of(found: Mapping[str, Any], names: tuple[str, ...]) -> Any:  # noqa: ANN401 - a value
@@ -39,10 +40,9 @@ def atoms_of(found: Mapping[str, Any]) -> tuple[NDArray[np.int64], NDArray[np.fl
     return _atomic_numbers(given), positions
 
 
-def is_periodic(found: Mapping[str, Any]) -> bool:
-    """Whether a record says so; a cell alone does not, for OCP and ASE store empty ones."""
-    pbc = found.get("pbc")
-    return pbc is not None and bool(np.any(np.asarray(pbc, dtype=np.bool_)))
+def box_of(found: Mapping[str, Any]) -> Box | None:
+    """The box of a periodic structure; OCP and ASE store cells of zeros for molecules."""
+    return box_or_none(first_of(found, CELL), found.get("pbc"))
 
 
 def _atomic_numbers(given: Any) -> NDArray[np.int64]:  # noqa: ANN401 - numbers or symbols

@@ -90,6 +90,7 @@ def write_dataset(
         methods=tuple(method.method() for method in methods),
         splits=splits,
         own_validation=own_validation,
+        periodic=spool.n_periodic > 0,
     )
     for key, (dtype, _) in array_layout(header).items():
         if key in arrays:
@@ -118,6 +119,10 @@ def _structures(directory: Path, spool: Spool, rows: NDArray[np.int64]) -> NDArr
     out_numbers = _create(directory, "numbers", "|u1", (total,))
     out_positions = _create(directory, "positions", "<f8", (total, 3))
     digest = _create(directory, "digest", "|u1", (len(rows), 16))
+    periodic = spool.n_periodic > 0
+    if periodic:
+        cells = _create(directory, "cell", "<f8", (len(rows), 3, 3))
+        pbc = _create(directory, "pbc", "|b1", (len(rows), 3))
     occurs = np.zeros(256, dtype=np.int64)
     place = 0
     for part in _parts(len(rows)):
@@ -126,7 +131,10 @@ def _structures(directory: Path, spool: Spool, rows: NDArray[np.int64]) -> NDArr
         z, r = numbers[atoms], positions[atoms]
         out_numbers[place : place + len(atoms)] = z
         out_positions[place : place + len(atoms)] = r
-        digest[part] = structure_digests(z, r, ragged.offsets(counts))
+        boxes: tuple[NDArray[Any], ...] = ()
+        if periodic:
+            cells[part], pbc[part] = boxes = spool.boxes(rows[part])
+        digest[part] = structure_digests(z, r, ragged.offsets(counts), *boxes)
         occurs += np.bincount(z, minlength=256)
         place += len(atoms)
     return occurs
