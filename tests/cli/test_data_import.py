@@ -144,6 +144,7 @@ def test_the_commands_on_the_page_run(tmp_path: Path) -> None:
     for method in ("dft", "cc"):
         energies = mine.energies(method, every)
         assert np.allclose(energies, matched.energies(method, every), rtol=1e-13, equal_nan=True)
+    assert {"coverage.png", "coverage.pdf"} <= {path.name for path in tmp_path.iterdir()}
     released = Dataset(tmp_path / "from-release")
     assert np.allclose(released.energies("cc", every), mine.energies("cc", every), equal_nan=True)
     assert Dataset(tmp_path / "divided").n_labels("dft", "a", split="source") == (200, 100)
@@ -191,7 +192,7 @@ def test_a_bad_source_ends_in_one_message(mfscale_here: Command, tmp_path: Path)
 
 
 def test_the_page_names_every_option(mfscale_here: Command) -> None:
-    for command in ("import", "split", "merge"):
+    for command in ("import", "split", "merge", "describe"):
         shown = mfscale_here("data", command, "--help").out
         options = set(re.findall(r"--[a-z-]+", re.sub(r"\x1b\[[0-9;]*m", "", shown)))
         unsaid = {option for option in options if option not in PAGE}
