@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+_LOW_AGREEMENT = 0.5
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
@@ -38,6 +40,9 @@ class MethodReport:
         Kept, but far from all others after offsets per element; source places of the farthest.
     largest_force_ev_a
         Largest component of a force, eV/Å; None without forces.
+    forces_agreement
+        Rank correlation of energy differences of near structures with what forces say that they
+        are; None without forces or near structures.
     """
 
     method: str
@@ -50,6 +55,7 @@ class MethodReport:
     outliers: int
     outlier_examples: tuple[str, ...]
     largest_force_ev_a: float | None
+    forces_agreement: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +140,11 @@ class ImportReport:
             if m.outliers:
                 places = "; ".join(m.outlier_examples)
                 said.append(f"{m.method}: {m.outliers} energies far from all others ({places})")
+            if m.forces_agreement is not None and m.forces_agreement < _LOW_AGREEMENT:
+                said.append(
+                    f"{m.method}: forces do not follow the energies (rank correlation "
+                    f"{m.forces_agreement:.2f} with energy differences of near structures)"
+                )
             if m.contradictions:
                 said.append(
                     f"{m.method}: {m.contradictions} labels left out, for an equal structure that "

@@ -11,6 +11,7 @@ from mfscale.data.imports.inspection import outliers, residuals, unit_doubts
 from mfscale.data.imports.method_keys import MethodKeys
 from mfscale.data.imports.report import Fault, ImportReport, MethodReport, place_in
 from mfscale.data.imports.selection import Selection
+from mfscale.data.imports.slopes import slope_doubt, slopes
 from mfscale.data.imports.spool import Spool
 from mfscale.data.splits import SUBSETS, TRAINING_SUBSETS
 
@@ -42,6 +43,8 @@ def summarise(
     """
     left = {}
     reports = []
+    steep = {m.name: slopes(dataset, m.name) if m.forces else None for m in methods}
+    said = [slope_doubt(name, found) for name, found in steep.items() if found]
     for method in methods:
         structures, per_atom = residuals(dataset, method.name)
         left[method.name] = per_atom
@@ -59,6 +62,7 @@ def summarise(
                 without_forces=selection.without_forces.get(method.name, 0),
                 outliers=far.count,
                 outlier_examples=tuple(place_in(sources, *place) for place in places),
+                forces_agreement=found.agreement if (found := steep[method.name]) else None,
                 largest_force_ev_a=_largest_force(dataset, method.name) if method.forces else None,
             )
         )
@@ -77,7 +81,7 @@ def summarise(
         elements=_elements(dataset),
         methods=tuple(reports),
         splits=dataset.splits,
-        doubts=tuple(unit_doubts(dataset, left)),
+        doubts=(*unit_doubts(dataset, left), *(doubt for doubt in said if doubt)),
     )
 
 
