@@ -14,10 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from ase import Atoms
+from ase.build import molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 from ase.io import write
 
+from mfscale.calculator import load
 from mfscale.cli.study import expand_file
 from mfscale.data import Dataset, open_dataset
 from mfscale.results import Store
@@ -174,6 +176,45 @@ def test_stages_train_on_imported_labels_as_on_the_embedded_ones(
     rows = store.table().select(["stage_id", "status"]).to_pylist()
     assert len(rows) == 3
     assert {row["status"] for row in rows} == {"finished"}
+
+
+def test_a_stage_trains_on_crystals_and_predicts_them(
+    mfscale_here: Command, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(0)
+    frames = []
+    for k in range(80):
+        atoms = molecule("CO2", pbc=True, cell=[[4.0, 0.2, 0], [0, 4.1, 0], [0, 0.3, 5.6]])
+        atoms = atoms.repeat((1 + k % 2, 1, 1))
+        atoms.rattle(0.1, seed=k)
+        atoms.info["dft_energy"] = -100.0 * len(atoms) + rng.normal()
+        atoms.arrays["dft_forces"] = rng.normal(size=(len(atoms), 3))
+        frames.append(atoms)
+    write(tmp_path / "crystals.xyz", frames, format="extxyz")
+    said = mfscale_here("data", "import", "crystals.xyz", "--name", "crystals", METHODS[0])
+    assert said.status == 0, said.err
+    head = "{dft: {subset: b, size: 20, validation: 2}}"
+    settings = "training: {max_steps: 10, validate_every: 5}"
+    Path("study.yaml").write_text(
+        f"dataset: crystals\n{settings}\nstrategies:\n  direct:\n    - heads: {head}\n"
+    )
+    store = Store(tmp_path / "store", create=True)
+    (stage,) = expand_file(Path("study.yaml"), store.path).stages.values()
+    run_one(stage, store)
+    (row,) = store.table().select(["stage_id", "status"]).to_pylist()
+    assert row["status"] == "finished"
+    said = mfscale_here("export", row["stage_id"], "--store", "store", "--out", "m.safetensors")
+    assert said.status == 0, said.err
+    dataset, calculator = Dataset(tmp_path / "crystals"), load("m.safetensors", head="dft")
+    errors = store.errors(row["stage_id"]).to_pandas()
+    assert len(errors) == 16
+    for error in errors.itertuples():
+        atoms = dataset.structure(error.structure)
+        assert atoms.pbc.all()
+        atoms.calc = calculator
+        (label,) = dataset.energies("dft", [error.structure])
+        predicted = label + error.energy_error_mev / 1e3
+        assert atoms.get_potential_energy() == pytest.approx(predicted, abs=1e-4)
 
 
 def test_a_bad_source_ends_in_one_message(mfscale_here: Command, tmp_path: Path) -> None:

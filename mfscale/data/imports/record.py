@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -149,12 +150,20 @@ def _closest(positions: NDArray[np.float64], box: Box | None) -> float:
         apart = positions[j] - positions[i] + shift @ box.cell
         return float(np.linalg.norm(apart, axis=1).min(initial=np.inf))
     from scipy.spatial import cKDTree  # noqa: PLC0415 - an import alone needs it
-    from scipy.spatial.distance import pdist  # noqa: PLC0415 - likewise
 
     if len(positions) <= _FEW:
-        return float(pdist(positions).min(initial=np.inf))
+        one, other = _pairs(len(positions))
+        apart = positions[one] - positions[other]
+        return float(np.sqrt(np.einsum("ij,ij->i", apart, apart).min(initial=np.inf)))
     nearest = np.asarray(cKDTree(positions).query(positions, k=2)[0])
     return float(nearest[:, 1].min())
+
+
+@lru_cache(maxsize=_FEW)
+def _pairs(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Both atoms of all pairs."""
+    one, other = np.triu_indices(n, 1)
+    return one, other
 
 
 def label_or_reason(keys: MethodKeys, energy: Any, forces: Any) -> Label | str | None:  # noqa: ANN401

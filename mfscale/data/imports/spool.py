@@ -5,6 +5,7 @@ atoms and forces stay in the files, which are mapped.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -155,9 +156,14 @@ class Spool:
 
 def formula(numbers: NDArray[np.int64]) -> str:
     """The formula in Hill's order: C and H first if there is carbon, then by the alphabet."""
+    return _formula(numbers.astype("|u1").tobytes())
+
+
+@lru_cache(maxsize=4096)
+def _formula(numbers: bytes) -> str:
     from ase.data import chemical_symbols  # noqa: PLC0415 - many commands need no ASE
 
-    z, counts = np.unique(numbers, return_counts=True)
+    z, counts = np.unique(np.frombuffer(numbers, dtype=np.uint8), return_counts=True)
     of = {chemical_symbols[i]: n for i, n in zip(z.tolist(), counts.tolist(), strict=True)}
     first = [symbol for symbol in ("C", "H") if "C" in of and symbol in of]
     order = first + sorted(set(of) - set(first))
