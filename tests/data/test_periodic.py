@@ -13,7 +13,7 @@ from ase.db import connect
 from ase.io import write
 from ase.neighborlist import neighbor_list
 
-from mfscale.data import Dataset, DatasetError, neighbour_graphs
+from mfscale.data import Dataset, DatasetError, describe, neighbour_graphs
 from mfscale.data.imports import import_dataset, parse_method
 
 METHOD = "dft:energy=dft_energy,forces=dft_forces"
@@ -80,6 +80,7 @@ def imported(source: Path, folder: Path) -> Dataset:
 def test_cells_are_kept(to: Callable[[Path, list[Atoms]], Path], tmp_path: Path) -> None:
     dataset = imported(to(tmp_path, frames()), tmp_path / "mine")
     assert dataset.periodic
+    assert "50 structures are periodic" in describe(dataset).to_text()
     import_dataset([dataset.path], tmp_path / "again", name="again")
     for opened in (dataset, Dataset(tmp_path / "again")):
         assert opened.n_structures == 60

@@ -332,6 +332,18 @@ def test_a_table_that_cannot_be_used_is_refused(
         imported(tmp_path / "paper", methods=())
 
 
+@pytest.mark.parametrize("name", ["metadata.parquet", "data.lmdb"])
+def test_a_truncated_part_is_refused(
+    name: str, imported: Import, tmp_path: Path, nothing_left: Callable[[], bool]
+) -> None:
+    release(tmp_path / "paper")
+    file = tmp_path / "paper" / name
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(DatasetError, match=f"{name}: no readable"):
+        imported(tmp_path / "paper", methods=())
+    assert nothing_left()
+
+
 def test_an_ase_lmdb_without_a_table(imported: Import, tmp_path: Path) -> None:
     frames = molecules()
     with (
