@@ -1,10 +1,11 @@
 """Kill workers, drivers and Ray nodes at random, fill the disk once, and compare with a quiet run.
 
 ``python benchmarks/chaos.py [OUT.json] [--stages N] [--kills N] [--limit SECONDS] [--seed N]``
-runs a study twice: undisturbed, and by two drivers at once on one store while the processes that
-they started are killed. The table must be the same but for times, attempts and machines, no
-finished stage may be trained again, and no reader may find a damaged file or lose a row.
-Exit status 1 if anything of that fails. Kills stop after the limit; the study then ends in peace.
+runs a study twice: undisturbed, and by two drivers at once on one store, one of them on a Ray
+cluster, while workers, drivers and the cluster's node are killed. The table must be the same but
+for times, attempts and machines, no finished stage may be trained again, and no reader may find a
+damaged file or lose a row. Exit status 1 if anything of that fails. Kills stop after the limit; the
+study then ends in peace.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
-from driven import SPACE_MB, Driver, processes_below, small_disk
+from driven import SPACE_MB, Cluster, Driver, small_disk
 
 from mfscale.results import GROUPS, Store
 
@@ -59,14 +60,13 @@ class Chaos:
     """Two drivers on one store, what happens to them, and what a reader sees meanwhile."""
 
     def __init__(
-        self, study: Path, store: Path, logs: Path, dice: random.Random, *, nodes: bool
+        self, study: Path, store: Path, logs: Path, dice: random.Random, cluster: Cluster | None
     ) -> None:
-        self.nodes = nodes
+        self.cluster = cluster
         self.study, self.path, self.logs, self.dice = study, store, logs, dice
         self.drivers: list[Driver] = []
         self.started = 0
         self.kills: Counter[str] = Counter()
-        self.stages_on_killed_nodes = 0
         self.statuses: Counter[int] = Counter()
         self.reads = 0
         self.finished: dict[str, object] = {}
@@ -84,11 +84,12 @@ class Chaos:
             self.drivers.remove(driver)
         while len(self.drivers) < number:
             log = self.logs / f"driver-{self.started}.log"  # kept: they tell of a full disk
-            self.drivers.append(Driver(self.study, self.path, log, cpus=2 // number))
+            taken = any(driver.cluster for driver in self.drivers)
+            cluster = None if taken else self.cluster
+            self.drivers.append(Driver(self.study, self.path, log, 2 // number, cluster))
             self.started += 1
-        for driver in self.drivers:
-            if self.nodes and not driver.joined and not any(d.node for d in self.drivers):
-                driver.join_node()  # early, so that Ray starts workers there too
+        if self.cluster:
+            self.cluster.keep_node()
 
     def read(self) -> None:
         """Read the store as anyone may at any time; what is finished stays as it is."""
@@ -115,23 +116,19 @@ class Chaos:
         what, how = kind.split()
         number = {"SIGKILL": signal.SIGKILL, "SIGTERM": signal.SIGTERM, "Ctrl-C": signal.SIGINT}
         if what == "node":
-            if driver.node is None or driver.node.poll() is not None:
-                driver.join_node()
+            trained = [d for d in self.drivers if d.cluster and d.workers()]
+            if self.cluster is None or not trained:
                 return False
-            if not any("Trainable" in c for c in processes_below(driver.node.pid).values()):
-                return False
-            trained = driver.kill_node()
-            if trained is None:
-                return False
-            self.stages_on_killed_nodes += trained
+            self.cluster.kill_node()
         else:
-            targets = driver.workers() if what == "worker" else [driver.process.pid]
-            if not targets or not driver.workers():
+            workers = driver.workers()
+            if not workers:
                 return False  # a driver that still starts would show nothing
             if what == "driver":
                 driver.sent.append(number[how])
             with suppress(ProcessLookupError):
-                os.kill(self.dice.choice(targets), number[how])
+                target = self.dice.choice(workers) if what == "worker" else driver.process.pid
+                os.kill(target, number[how])
         self.kills[kind] += 1
         return True
 
@@ -269,13 +266,16 @@ def main() -> None:
             store = folder / "disk" / "store"
             quiet_s = run_quietly(study, folder / "quiet", folder)
             dice = random.Random(asked.seed)  # noqa: S311 - dice
-            chaos = Chaos(study, store, folder, dice, nodes=asked.nodes)
+            cluster = Cluster(folder / "ray") if asked.nodes else None
+            chaos = Chaos(study, store, folder, dice, cluster)
             try:
                 disk = folder / "disk" if mounted and asked.disk else None
                 due = asked.kinds or kinds_due(asked.kills, nodes=asked.nodes)
                 told = rampage(chaos, disk, due, asked.limit, n)
             finally:
                 chaos.end()
+                if cluster:
+                    cluster.end()
             last_s = run_quietly(study, store, folder)
             held = checks(folder / "quiet", store, study, chaos)
     finally:
@@ -287,7 +287,6 @@ def main() -> None:
         "stages": n,
         "kills": sum(chaos.kills.values()),
         "kills_by_kind": dict(sorted(chaos.kills.items())),
-        "stages_on_killed_nodes": chaos.stages_on_killed_nodes,
         **told,
         "disk": f"tmpfs of {SPACE_MB} MB"
         if mounted

@@ -1,15 +1,19 @@
-"""Drivers whose processes ``chaos.py`` kills, and the small disk that it fills."""
+"""Drivers and a Ray cluster whose processes ``chaos.py`` kills, and the small disk it fills."""
 
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 
 SPACE_MB = 256
+_START_S = 60
 
 
 def processes_below(root: int) -> dict[int, str]:
@@ -30,22 +34,82 @@ def processes_below(root: int) -> dict[int, str]:
     return found
 
 
-class Driver:
-    """``mfscale run`` in a process of its own, perhaps with a second Ray node beside it."""
+class Cluster:
+    """A Ray cluster on this machine whose one node with room for stages may be killed."""
 
-    def __init__(self, study: Path, store: Path, log: Path, cpus: int) -> None:
+    def __init__(self, temporary: Path) -> None:
+        self._env = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token_hex(32)}
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.address = f"127.0.0.1:{free.getsockname()[1]}"
+        port = self.address.rpartition(":")[2]
+        options = [f"--port={port}", "--node-ip-address=127.0.0.1", f"--temp-dir={temporary}"]
+        self._head = self._start("--head", "--include-dashboard=false", "--num-cpus=0", *options)
+        self._node: subprocess.Popen[bytes] | None = None
+        until = time.monotonic() + _START_S
+        while not self._answers():
+            if time.monotonic() > until:
+                self.end()
+                raise SystemExit(f"no Ray cluster at {self.address} within {_START_S} s")
+            time.sleep(0.1)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a process needs to connect."""
+        return {**self._env, "RAY_ADDRESS": self.address}
+
+    def keep_node(self) -> None:
+        """Add a node if there is none, as an autoscaler would."""
+        if self._node is None:
+            self._node = self._start(f"--address={self.address}", "--num-cpus=1")
+
+    def processes(self) -> dict[int, str]:
+        """Those of the node, with their command lines."""
+        return processes_below(self._node.pid) if self._node else {}
+
+    def kill_node(self) -> None:
+        """SIGKILL all of the node at once."""
+        if self._node:
+            _kill_all(self._node)
+            self._node = None
+
+    def end(self) -> None:
+        """Leave no process behind."""
+        self.kill_node()
+        _kill_all(self._head)
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", int(self.address.rpartition(":")[2]))) == 0
+
+    def _start(self, *options: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - our own command
+            [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", *options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env=self._env,
+        )
+
+
+class Driver:
+    """``mfscale run`` in a process of its own, on a Ray of its own or on a cluster."""
+
+    def __init__(
+        self, study: Path, store: Path, log: Path, cpus: int, cluster: Cluster | None = None
+    ) -> None:
         command = [sys.executable, "-m", "mfscale", "run", str(study), "--store", str(store)]
         self.log = log
+        self.cluster = cluster
         with log.open("w") as file:
             self.process = subprocess.Popen(  # noqa: S603 - our own command
                 [*command, "--cpus", str(cpus)],
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                env=cluster.environment if cluster else None,
             )
-        self.node: subprocess.Popen[bytes] | None = None
         self.sent: list[int] = []
-        self.joined = False
 
     @property
     def runs(self) -> bool:
@@ -53,50 +117,21 @@ class Driver:
         return self.process.poll() is None
 
     def workers(self) -> list[int]:
-        """Processes in which stages are trained now, on either node."""
-        roots = [self.process.pid, *([self.node.pid] if self.node else [])]
-        return [p for r in roots for p, c in processes_below(r).items() if "Trainable" in c]
-
-    def join_node(self) -> None:
-        """Give its Ray a second node, as another machine would join."""
-        for command in processes_below(self.process.pid).values():
-            if "/raylet " in command and "--gcs-address=" in command:
-                address = command.split("--gcs-address=")[1].split()[0]
-                ray = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
-                self.node = subprocess.Popen(  # noqa: S603 - our own command
-                    [*ray, f"--address={address}", "--num-cpus=2"],
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    start_new_session=True,
-                    env={**os.environ, "RAY_AUTH_MODE": "token"},
-                )
-                self.joined = True
-                return
-
-    def kill_node(self) -> int | None:
-        """SIGKILL all of the second node at once; how many stages it trained, None if not there."""
-        if self.node is None:
-            return None
-        below = processes_below(self.node.pid)
-        there = any("raylet" in command for command in below.values())
-        trained = sum("Trainable" in command for command in below.values())
-        for process in [self.node.pid, *below]:
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        self.node.wait()
-        self.node = None
-        return trained if there else None
+        """Processes in which stages are trained now."""
+        found = self.cluster.processes() if self.cluster else processes_below(self.process.pid)
+        return [process for process, command in found.items() if "Trainable" in command]
 
     def end(self) -> None:
         """Leave no process behind."""
-        self.kill_node()
-        below = processes_below(self.process.pid) if self.runs else {}
-        if self.runs:
-            self.process.kill()
-        self.process.wait()
-        for process in below:
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
+        _kill_all(self.process)
+
+
+def _kill_all(root: subprocess.Popen[bytes]) -> None:
+    below = processes_below(root.pid) if root.poll() is None else {}
+    for process in [root.pid, *below] if root.poll() is None else below:
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    root.wait()
 
 
 @contextmanager

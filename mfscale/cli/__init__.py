@@ -27,6 +27,7 @@ from mfscale.cli import (
     results,
     study,
     suggestions,
+    track,
     worths,
 )
 from mfscale.cli._output import stderr
@@ -59,6 +60,7 @@ for room in (
     report,
     export,
     archive,
+    track,
     models,
 ):
     room.add_to(app)

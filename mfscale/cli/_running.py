@@ -1,6 +1,5 @@
 """Running a study or a part of it, and telling how that went; the same for run and retry."""
 
-import os
 import signal
 import sys
 from dataclasses import asdict
@@ -12,16 +11,28 @@ from rich.text import Text
 from mfscale.cli._output import console, duration, print_json, stderr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from mfscale.cli._tracking import TrackerName
     from mfscale.orchestration import Rates, Summary
     from mfscale.results import Store
     from mfscale.study import Choice, StudyGraph
 
 CpusOption = Annotated[
-    int | None, typer.Option("--cpus", min=1, help="Processor cores to use; all if not given.")
+    int | None,
+    typer.Option("--cpus", min=1, help="Processor cores to use at most; all if not given."),
 ]
-GpusOption = Annotated[int, typer.Option("--gpus", min=0, help="GPUs to use, one a stage.")]
+GpusOption = Annotated[int, typer.Option("--gpus", min=0, help="GPUs to use at most, one a stage.")]
+RayOption = Annotated[
+    str,
+    typer.Option(
+        "--ray-address",
+        envvar="RAY_ADDRESS",
+        metavar="HOST:PORT|auto|local",
+        help="A running Ray cluster to run on, seen from one of its machines; or a Ray of our own.",
+    ),
+]
+LOCAL_RAY = "local"
 BY_SIGNAL = 128
 """Exit status after a signal, less its number, as shells have it: 130 after Ctrl-C."""
 
@@ -32,15 +43,19 @@ def run_and_report(
     *,
     cpus: int | None,
     gpus: int,
+    address: str,
     json: bool,
     grow: "Callable[[Sequence[Choice]], StudyGraph] | None" = None,
+    track: "Sequence[TrackerName] | None" = None,
 ) -> None:
     """Run what the store lacks of `graph`; ends the program if not all went well.
 
     Exit status: 1 if a stage failed, 130 after Ctrl-C, 143 after SIGTERM.
-    `grow` records choices that its tunings make and expands the study again.
+    `grow` records choices that its tunings make and expands the study again. `track` names
+    trackers that get each stage as it ends.
     """
     from mfscale.cli._progress import shown
+    from mfscale.cli._tracking import following
     from mfscale.models import check_installed
     from mfscale.orchestration import missing, run, without_model
 
@@ -52,18 +67,28 @@ def run_and_report(
         for architecture in {stage.model.architecture for stage in to_run}:
             check_installed(architecture)
         stderr.print(f"Running {graph.name} into {store.path} …", soft_wrap=True)
-    with shown(len(graph.stages), quiet=json) as on_progress:
+
+    def on_stop(number: int) -> None:
+        _say_stopping(number)
+        trackers.hurry()
+
+    with (
+        following(track, store, graph) as trackers,
+        shown(len(graph.stages), quiet=json) as on_progress,
+    ):
         summary = run(
             graph,
             store,
             estimate=speeds(graph, store, gpus=gpus),
-            cpus=cpus or cores(),
+            cpus=cpus,
             gpus=gpus,
+            address=address,
             on_progress=on_progress,
-            grow=grow,
-            on_stop=_say_stopping,
+            on_ended=trackers.tell,
+            grow=grow and trackers.growing(grow),
+            on_stop=on_stop,
         )
-    _report(graph, store, summary, json=json)
+    _report(graph, store, summary, trackers.written, json=json)
     if summary.progress.ended < summary.progress.total:
         sys.exit(BY_SIGNAL + (summary.stopped_by or signal.SIGINT))
     if summary.progress.failed:
@@ -121,12 +146,14 @@ def speeds(
     )
 
 
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _report(graph: "StudyGraph", store: "Store", summary: "Summary", *, json: bool) -> None:
+def _report(
+    graph: "StudyGraph",
+    store: "Store",
+    summary: "Summary",
+    tracked: "Mapping[str, int]",
+    *,
+    json: bool,
+) -> None:
     progress = summary.progress
     if json:
         print_json(
@@ -144,6 +171,7 @@ def _report(graph: "StudyGraph", store: "Store", summary: "Summary", *, json: bo
                 "structures_per_second": progress.structures_per_second,
                 "unfinished": [vars(ended) for ended in summary.unfinished],
                 "warnings": list(summary.warnings),
+                "tracked": tracked,
             }
         )
         return
@@ -159,6 +187,8 @@ def _report(graph: "StudyGraph", store: "Store", summary: "Summary", *, json: bo
         f"{duration(summary.wall_time_s)}; results are in {store.path}",
         soft_wrap=True,
     )
+    for place, number in tracked.items():
+        console.print(f"  {number} stages tracked in {place}", soft_wrap=True)
     for choice in summary.choices:
         console.print(f"  chosen for {choice.where}: {in_words(choice)}", soft_wrap=True)
     for ended in summary.unfinished:

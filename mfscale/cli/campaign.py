@@ -15,7 +15,8 @@ from mfscale.cli._options import (
     StudyOption,
 )
 from mfscale.cli._output import console, print_json, print_table, size, stderr
-from mfscale.cli._running import CpusOption, GpusOption, run_and_report
+from mfscale.cli._running import LOCAL_RAY, CpusOption, GpusOption, RayOption, run_and_report
+from mfscale.cli._tracking import TrackOption
 from mfscale.cli.study import expand_file, expand_to_run
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def retry(
     store: StoreOption = DEFAULT_STORE,
     cpus: CpusOption = None,
     gpus: GpusOption = 0,
+    ray_address: RayOption = LOCAL_RAY,
+    track: TrackOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run the failed stages of a study again, and what they block.
@@ -72,7 +75,7 @@ def retry(
         f"that they block or need: {', '.join(stage.id[:8] for stage in to_run)}",
         soft_wrap=True,
     )
-    run_and_report(part, opened, cpus=cpus, gpus=gpus, json=json)
+    run_and_report(part, opened, cpus=cpus, gpus=gpus, address=ray_address, json=json, track=track)
 
 
 def triage(

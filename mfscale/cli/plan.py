@@ -10,7 +10,7 @@ from rich.text import Text
 
 from mfscale.cli._options import DEFAULT_STORE, JsonOption, StoreOption, StudyArgument
 from mfscale.cli._output import console, duration, print_json, print_table
-from mfscale.cli._running import CpusOption, GpusOption, cores, speeds
+from mfscale.cli._running import CpusOption, GpusOption, speeds
 from mfscale.cli._why import Why, reasons
 from mfscale.cli.study import expand_file
 
@@ -54,7 +54,7 @@ def plan(
     json: JsonOption = False,
 ) -> None:
     """Show the stages of a study: cached, shared, to run, and how long that may take."""
-    from mfscale.orchestration import missing, wall_time, without_model, work_time
+    from mfscale.orchestration import cores, missing, wall_time, without_model, work_time
 
     if gpu_cores is not None and not gpus:
         raise typer.BadParameter("--gpu-cores goes with --gpus: without, stages run on CPU cores")

@@ -8,7 +8,8 @@ import typer
 
 from mfscale.cli._options import DEFAULT_STORE, JsonOption, StoreOption, StudyArgument
 from mfscale.cli._output import console, print_json
-from mfscale.cli._running import CpusOption, GpusOption, run_and_report
+from mfscale.cli._running import LOCAL_RAY, CpusOption, GpusOption, RayOption, run_and_report
+from mfscale.cli._tracking import TrackOption
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +28,8 @@ def run(
     store: StoreOption = DEFAULT_STORE,
     cpus: CpusOption = None,
     gpus: GpusOption = 0,
+    ray_address: RayOption = LOCAL_RAY,
+    track: TrackOption = None,
     json: JsonOption = False,
 ) -> None:
     """Run the stages of a study that the store lacks.
@@ -45,7 +48,16 @@ def run(
         return expand_file(study, store)
 
     opened = Store(store, create=True)
-    run_and_report(graph, opened, cpus=cpus, gpus=gpus, json=json, grow=grow)
+    run_and_report(
+        graph,
+        opened,
+        cpus=cpus,
+        gpus=gpus,
+        address=ray_address,
+        json=json,
+        grow=grow,
+        track=track,
+    )
 
 
 def status(

@@ -1,7 +1,7 @@
 """Orchestration: the stages of a study that a store lacks, run by Ray."""
 
 from mfscale.orchestration.campaign import Ended, missing, without_model
-from mfscale.orchestration.cluster import OrchestrationError
+from mfscale.orchestration.cluster import LOCAL, OrchestrationError, cores
 from mfscale.orchestration.driver import Summary, run
 from mfscale.orchestration.estimate import (
     GPU_CORES,
@@ -20,6 +20,7 @@ from mfscale.orchestration.verify import verify
 
 __all__ = [
     "GPU_CORES",
+    "LOCAL",
     "Ended",
     "Extent",
     "Garbage",
@@ -29,6 +30,7 @@ __all__ = [
     "Rates",
     "Summary",
     "collect",
+    "cores",
     "failures",
     "garbage",
     "kind_of",

@@ -70,7 +70,7 @@ class Campaign:
 
     Parameters
     ----------
-    graph, store, estimate, slots, on_progress
+    graph, store, estimate, slots, on_progress, on_ended
         As `mfscale.orchestration.driver.run` takes them.
     grow
         Expands the study again with choices that its tunings have made.
@@ -84,11 +84,13 @@ class Campaign:
         *,
         slots: int,
         on_progress: Callable[[Progress], None],
+        on_ended: Callable[[str], None] = lambda _: None,
         grow: Callable[[Sequence[Choice]], StudyGraph] | None = None,
     ) -> None:
         self.store = store
         self.slots = slots
         self.on_progress = on_progress
+        self.on_ended = on_ended
         self.constant: Mapping[str, Any] = {}
         self.stopping = False
         self.unfinished_stages: list[Ended] = []
@@ -163,6 +165,7 @@ class Campaign:
             self._put_back(stage)
             return
         self._left.discard(stage_id)
+        self.on_ended(stage_id)
         if status == "finished":
             self._samples += result["samples_seen"] or 0  # none if it was adopted meanwhile
             self._expected_s += self._seconds[stage_id]

@@ -1,8 +1,6 @@
 """Run what a store lacks of a study, on Ray."""
 
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,9 +8,17 @@ from pathlib import Path
 
 from mfscale.orchestration import worker
 from mfscale.orchestration.campaign import Campaign, Ended
-from mfscale.orchestration.cluster import OrchestrationError, local_ray, own_errors
+from mfscale.orchestration.cluster import (
+    LOCAL,
+    OrchestrationError,
+    Slots,
+    connected,
+    cores,
+    own_errors,
+)
 from mfscale.orchestration.estimate import Rates
 from mfscale.orchestration.progress import Progress
+from mfscale.orchestration.scratch import scratch
 from mfscale.orchestration.stopping import Stopped, Stopping
 from mfscale.results import Store, StoreError
 from mfscale.study import Choice, StudyGraph
@@ -35,9 +41,11 @@ def run(
     store: Store,
     *,
     estimate: Rates,
-    cpus: int,
+    cpus: int | None = None,
     gpus: int = 0,
+    address: str = LOCAL,
     on_progress: Callable[[Progress], None] = lambda _: None,
+    on_ended: Callable[[str], None] = lambda _: None,
     grow: Callable[[Sequence[Choice]], StudyGraph] | None = None,
     on_stop: Callable[[int], None] = lambda _: None,
     checkpoint_every_s: float = 15.0,
@@ -56,9 +64,14 @@ def run(
     estimate
         Orders the work and gives the time left.
     cpus, gpus
-        Slots: one stage a processor core, or one a GPU if there are any.
+        Slots: one stage a processor core, or one a GPU if there are any. All cores that are there
+        if None.
+    address
+        Of the Ray to run on: one of our own, or a running cluster's ``HOST:PORT``, or ``auto``.
     on_progress
         Told whenever a stage starts or ends.
+    on_ended
+        Told the id of each stage whose row is in the store; must return at once.
     grow
         Expands the study again with choices that its tunings have made; needed if it has any.
     on_stop
@@ -71,7 +84,7 @@ def run(
     OrchestrationError
         If there is nothing to run on.
     """
-    if cpus < 1 or gpus < 0:
+    if (cpus is not None and cpus < 1) or gpus < 0:
         raise OrchestrationError(
             f"cannot run on {cpus} CPUs and {gpus} GPUs; give at least --cpus 1"
         )
@@ -79,7 +92,13 @@ def run(
     stopped_by: int | None = None
     with store.in_use():
         campaign = Campaign(
-            graph, store, estimate, slots=gpus or cpus, on_progress=on_progress, grow=grow
+            graph,
+            store,
+            estimate,
+            slots=gpus or cpus or cores(),
+            on_progress=on_progress,
+            on_ended=on_ended,
+            grow=grow,
         )
         if campaign.unfinished:
 
@@ -90,8 +109,15 @@ def run(
 
             stopping = Stopping(store, ask)
             try:
-                with stopping.leaving(), local_ray(cpus, gpus), own_errors(), stopping.watching():
-                    _tune(campaign, stopping, cpus, gpus, checkpoint_every_s)
+                with (
+                    stopping.leaving(),
+                    scratch() as folder,
+                    connected(address, cpus, gpus, folder) as slots,
+                    own_errors(),
+                    stopping.watching(),
+                ):
+                    campaign.slots = slots.number
+                    _tune(campaign, stopping, slots, folder, checkpoint_every_s)
             except KeyboardInterrupt as stop:
                 if stopped_by is None:  # Ray may have made a plain KeyboardInterrupt of a second
                     stopped_by = stop.number if isinstance(stop, Stopped) else signal.SIGINT
@@ -114,41 +140,37 @@ def run(
 
 
 def _tune(
-    campaign: Campaign, stopping: Stopping, cpus: int, gpus: int, checkpoint_every_s: float
+    campaign: Campaign, stopping: Stopping, slots: Slots, folder: Path, checkpoint_every_s: float
 ) -> None:
-    """Run the campaign as one Tune experiment whose own files are thrown away."""
-    from ray import tune  # noqa: PLC0415 - see local_ray
+    """Run the campaign as one Tune experiment whose own files, in `folder`, are thrown away."""
+    from ray import tune  # noqa: PLC0415 - see connected
 
     from mfscale.orchestration.searcher import GraphSearcher  # noqa: PLC0415 - likewise
     from mfscale.orchestration.trainable import StageTrainable  # noqa: PLC0415 - likewise
 
-    share = cpus / gpus if gpus else 1.0
+    share = slots.cpus / slots.number
     threads = max(1, int(share))
-    per_stage = {"cpu": min(share, float(threads)), "gpu": 1.0 if gpus else 0.0}
+    per_stage = {"cpu": min(share, float(threads)), "gpu": 1.0 if slots.gpus else 0.0}
     campaign.constant = {
         worker.STORE: str(campaign.store.path.resolve()),
         worker.STOP: str(stopping.flag),
         worker.THREADS: threads,
-        worker.GPU: bool(gpus),
+        worker.GPU: bool(slots.gpus),
         worker.SAVE_EVERY: checkpoint_every_s,
     }
-    scratch = Path(tempfile.mkdtemp(prefix="mfscale-tune-"))
-    try:
-        tune.Tuner(
-            tune.with_resources(StageTrainable, per_stage),
-            tune_config=tune.TuneConfig(
-                search_alg=GraphSearcher(campaign),
-                num_samples=-1,
-                max_concurrent_trials=campaign.slots,
-                reuse_actors=True,
-            ),
-            run_config=tune.RunConfig(
-                name="run",
-                storage_path=str(scratch),
-                verbose=0,
-                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                failure_config=tune.FailureConfig(max_failures=0),  # the campaign sees to them
-            ),
-        ).fit()
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    tune.Tuner(
+        tune.with_resources(StageTrainable, per_stage),
+        tune_config=tune.TuneConfig(
+            search_alg=GraphSearcher(campaign),
+            num_samples=-1,
+            max_concurrent_trials=campaign.slots,
+            reuse_actors=True,
+        ),
+        run_config=tune.RunConfig(
+            name="run",
+            storage_path=str(folder / "tune"),
+            verbose=0,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            failure_config=tune.FailureConfig(max_failures=0),  # the campaign sees to them
+        ),
+    ).fit()

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -92,7 +93,8 @@ def _run(
     attempt = store.next_attempt(stage.id)
     log = store.log_path(stage.id, attempt)
     with _logging_to(log):
-        LOGGER.info("stage %s, attempt %d, in process %d", stage.id, attempt, os.getpid())
+        place = os.getpid(), platform.node()
+        LOGGER.info("stage %s, attempt %d, in process %d on %s", stage.id, attempt, *place)
         try:
             return _train(stage, store, config, attempt, stop, again=row if config[AGAIN] else None)
         except Interrupted as why:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from mfscale.cli._catalogue import catalogue
+from mfscale.orchestration import rates
+from mfscale.results import SCHEMA
 from mfscale.study import StudyGraph, expand, parse_study
 
 SMALL = """
@@ -22,6 +24,8 @@ strategies:
     - heads: {dft: {subset: b, size: [16, 32], validation: 8}}
     - heads: {cc: {subset: a, size: [16, 32], validation: 8}}
 """
+
+NO_RATES = rates(SCHEMA.empty_table(), {})
 
 
 def graph_of(text: str) -> StudyGraph:

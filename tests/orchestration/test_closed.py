@@ -129,3 +129,23 @@ def test_ports_token_folders_and_secrets(
     assert {page, *store.glob("logs/*.log")} < every.keys()
     assert [path for path, content in every.items() if SECRET.encode() in content] == []
     assert not (home / ".ray").exists()
+
+
+def test_what_a_killed_run_leaves_is_cleared_by_the_next(
+    tmp_path: Path, ray_folder: Path, start_run: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(ray_folder))
+    one = SMALL.split("  finetune:")[0]
+    driver = start_run(one.replace("max_steps: 30", "max_steps: 100000"), tmp_path / "store")
+    while not list(tmp_path.glob("store/logs/*")):
+        assert driver.poll() is None
+        time.sleep(0.1)
+    driver.kill()
+    driver.communicate()
+    assert len(list(ray_folder.iterdir())) == 1
+    strange = ray_folder / "mfscale-other"
+    strange.mkdir()  # of something else: nobody says that a run made it
+    driver = start_run(one, tmp_path / "store")
+    output, _ = driver.communicate(timeout=300)
+    assert driver.returncode == 0, output
+    assert list(ray_folder.iterdir()) == [strange]

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from mfscale.orchestration import OrchestrationError, Progress, missing, rates, run
-from mfscale.results import GROUPS, SCHEMA, Store
+from mfscale.orchestration import OrchestrationError, Progress, missing, run
+from mfscale.results import GROUPS, Store
 from mfscale.study import StudyGraph
-from tests.orchestration.conftest import SMALL, graph_of
+from tests.orchestration.conftest import NO_RATES, SMALL, graph_of
 
 pytestmark = pytest.mark.slow
 
 Start = Callable[[str, Path], "subprocess.Popen[str]"]
-NO_RATES = rates(SCHEMA.empty_table(), {})
 TIMES = {"train_time_s", "total_train_time_s"}
 SCIENCE = [
     field.name

@@ -112,6 +112,35 @@ def test_equal_trials_at_once_share_one_training(tmp_path: Path) -> None:
     assert chosen(trials).error_mev == pytest.approx(5.0)
 
 
+def test_a_trial_that_is_put_back_comes_first_again(tmp_path: Path) -> None:
+    trials = Trials(tuning(), tmp_path)
+    first, second = trials.ask(), trials.ask()
+    assert first is not None
+    assert second is not None
+    trials.put_back(first[0].id)
+    assert (trials.running, trials.left) == (1, 6)
+    assert trials.ask() == first
+    trials.tell(second[0].id, row(2.0))
+    trained = searched(trials, lambda _: row(3.0))
+    trials.tell(first[0].id, row(1.0))
+    assert len({first[0].id, second[0].id, *(stage.id for stage in trained)}) == 6
+    assert chosen(trials).error_mev == pytest.approx(1.0)
+
+
+def test_equal_trials_that_are_put_back_still_share_one_training(tmp_path: Path) -> None:
+    trials = Trials(tuning("schedule: [cosine, constant]", trials=8), tmp_path)
+    running = []
+    while (asked := trials.ask()) is not None:
+        running.append(asked[0])
+    for stage in running:
+        trials.put_back(stage.id)
+    assert trials.running == 0
+    again = searched(trials, lambda _: row(5.0))
+    assert {stage.id for stage in again} == {stage.id for stage in running}
+    assert len(again) == len(running)
+    assert trials.left == 0
+
+
 def test_neither_pruned_nor_failed_trials_are_chosen(tmp_path: Path) -> None:
     trials = Trials(tuning(), tmp_path)
     rows = iter([row(9.0), row(0.1, "pruned"), None, {"status": "diverged"}, row(0.0), row(8.0)])

@@ -1,6 +1,7 @@
 """A tuned study on a real Ray: every trial once, the best one chosen, a kill, and no way out."""
 
 import math
+import os
 import shutil
 import signal
 import subprocess
@@ -15,8 +16,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from mfscale.cli._catalogue import catalogue
-from mfscale.orchestration import Summary, rates, run, verify
-from mfscale.results import SCHEMA, Store
+from mfscale.orchestration import Summary, run, verify
+from mfscale.results import Store
 from mfscale.study import (
     Choice,
     StudyGraph,
@@ -25,11 +26,11 @@ from mfscale.study import (
     parse_study,
     read_choices,
 )
+from tests.orchestration.conftest import NO_RATES
 
 pytestmark = pytest.mark.slow
 
 Start = Callable[[str, Path], "subprocess.Popen[str]"]
-NO_RATES = rates(SCHEMA.empty_table(), {})
 TRIALS = 5
 
 TUNED = f"""
@@ -235,6 +236,31 @@ def test_killed_amid_its_trials_a_search_goes_on(tmp_path: Path, start_run: Star
         rows = [row for row in trials_of(store, choice) if row["stop_reason"] != "pruned"]
         assert choice.error_mev == pytest.approx(min(map(judged, rows)), rel=1e-9)
     assert f"chosen for {choice.where}" in output
+
+
+def test_a_worker_killed_amid_its_trial_costs_no_trial(tmp_path: Path, start_run: Start) -> None:
+    path = tmp_path / "store"
+    driver = start_run(TUNED.replace("max_steps: 20", "max_steps: 150"), path)
+    killed = False
+    while driver.poll() is None and not killed:
+        for log in path.glob("logs/*.log"):
+            worker = log.read_text().partition("in process ")[2].split()
+            if worker and not list(path.glob(f"inbox/{log.stem}.parquet")):
+                os.kill(int(worker[0]), signal.SIGKILL)  # a trial: stages wait for the choice
+                killed = True
+                break
+        time.sleep(0.05)
+    output, _ = driver.communicate(timeout=400)
+    assert killed
+    assert driver.returncode == 0, output
+    store = Store(path)
+    rows = store.table().to_pylist()
+    assert {row["status"] for row in rows} == {"finished"}
+    assert len({row["stage_id"] for row in rows if row["purpose"] == "tune"}) == 2 * TRIALS
+    assert len(rows_of(store, "science")) == 5
+    for choice in choices_of(store):
+        told = told_by_journal(store, choice)
+        assert [trial.state.is_finished() for trial in told] == [True] * TRIALS
 
 
 HOPELESS = """

@@ -1,0 +1,178 @@
+"""One training run, ours beside ``nequip-train`` and ``mace_run_train``.
+
+``python benchmarks/one_run.py [OUT.json] [--mace PATH] [--epochs SHORT LONG] [--no-compiled]``
+trains the same network (size ``small`` of our ladder) on the same 256 labels with forces, batch 16,
+float32, one thread, a validation on the same 32 labels after each epoch, a moving average and a
+checkpoint. Every programme runs twice, for SHORT and for LONG epochs: the difference gives its
+speed, what is left its start-up, whatever it consists of. `--mace` names ``mace_run_train`` of an
+environment of its own, as mace-torch asks for another e3nn than NequIP.
+
+Ours besides evaluates all labels of the test subset before and after training: part of its start-up
+here. *Warm* is a further stage in a process that has trained one, as in a study.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+from peers import (
+    BATCH,
+    LEARNING_RATE,
+    METHOD,
+    N_TRAIN,
+    N_VALID,
+    STEPS_AN_EPOCH,
+    SUBSET,
+    Cost,
+    cost_of,
+    mace_run_train,
+    nequip_train,
+    write_labels,
+)
+
+STUDY = f"""
+name: one-run
+dataset: chno3
+seed: {{seeds}}
+model: {{{{architecture: {{architecture}}, size: small}}}}
+training: {{{{max_steps: {{steps}}, validate_every: {STEPS_AN_EPOCH}, batch_size: {BATCH},
+  patience: 100000, learning_rate: {LEARNING_RATE}}}}}
+strategies:
+  direct:
+    - heads: {{{{{METHOD}: {{{{subset: {SUBSET}, size: {N_TRAIN}, validation: {N_VALID}}}}}}}}}
+"""
+Make = Callable[[Path, int], list[str]]
+
+
+def study(folder: Path, architecture: str, epochs: int, seeds: str = "1") -> Path:
+    """Write our study file."""
+    path = folder / "study.yaml"
+    steps = epochs * STEPS_AN_EPOCH
+    path.write_text(STUDY.format(seeds=seeds, architecture=architecture, steps=steps))
+    return path
+
+
+def stages_of(path: Path) -> None:
+    """Train the stages of a study one after another in this process; print the last one's costs."""
+    import torch  # noqa: PLC0415 - counted as start-up
+
+    from mfscale.cli._catalogue import catalogue  # noqa: PLC0415 - likewise
+    from mfscale.study import expand, load_study  # noqa: PLC0415 - likewise
+    from mfscale.training import run_stage  # noqa: PLC0415 - likewise
+
+    torch.set_num_threads(1)
+    told = {}
+    for stage in expand(load_study(path), catalogue()).stages.values():
+        began, cpu = time.perf_counter(), time.process_time()
+        run_stage(stage, checkpoint_dir=lambda stage_id: path.parent / stage_id)
+        told = {"wall_s": time.perf_counter() - began, "cpu_s": time.process_time() - cpu}
+    print(json.dumps(told))
+
+
+def ours(architecture: str) -> Make:
+    """One of our stages in a process of its own, without Ray."""
+
+    def command(folder: Path, epochs: int) -> list[str]:
+        return [sys.executable, __file__, "--study", str(study(folder, architecture, epochs))]
+
+    return command
+
+
+def warm(architecture: str) -> Callable[[Path, int], Cost]:
+    """The second of two stages in one process."""
+
+    def cost(folder: Path, epochs: int) -> Cost:
+        path = study(folder, architecture, epochs, seeds="[1, 2]")
+        whole = cost_of([sys.executable, __file__, "--study", str(path)], folder)
+        told = json.loads((folder / "out.txt").read_text().splitlines()[-1])
+        return Cost(**told, peak_mb=whole.peak_mb)
+
+    return cost
+
+
+def compare(
+    cost: Callable[[Path, int], Cost], lengths: tuple[int, int], *, cached: bool
+) -> dict[str, object]:
+    """Speed and start-up of a programme, from a short and a long run.
+
+    `cached` makes a run before both, which leaves compiled code behind.
+    """
+    told: dict[str, object] = {}
+    costs = []
+    for n in ([lengths[0]] if cached else []) + list(lengths):
+        with tempfile.TemporaryDirectory() as folder:
+            write_labels(Path(folder))
+            costs.append(cost(Path(folder), n))
+    if cached:
+        told["wall_s_with_nothing_compiled"] = costs.pop(0).wall_s
+    short, long = costs
+    structures = (lengths[1] - lengths[0]) * N_TRAIN
+    for kind in ("wall_s", "cpu_s"):
+        spent = getattr(long, kind) - getattr(short, kind)
+        name = kind.removesuffix("_s")
+        told[f"structures_per_{name}_s"] = structures / spent
+        told[f"start_up_{kind}"] = getattr(short, kind) - spent * lengths[0] * N_TRAIN / structures
+    return told | {"peak_mb": long.peak_mb, "runs": [asdict(short), asdict(long)]}
+
+
+def main() -> None:
+    """Run all, print a table, and write JSON to the path given."""
+    parser = argparse.ArgumentParser(description="One training run beside other programmes'.")
+    parser.add_argument("out", nargs="?", type=Path)
+    parser.add_argument("--mace", type=Path, help="mace_run_train of an environment of its own")
+    parser.add_argument("--epochs", nargs=2, type=int, default=(5, 45), metavar=("SHORT", "LONG"))
+    parser.add_argument("--no-compiled", dest="compiled", action="store_false")
+    parser.add_argument("--study", type=Path, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.study:
+        stages_of(asked.study)
+        return
+
+    def run(make: Make) -> Callable[[Path, int], Cost]:
+        return lambda folder, n: cost_of(make(folder, n), folder)
+
+    programmes: dict[str, tuple[Callable[[Path, int], Cost], bool]] = {
+        "nequip: mfscale": (run(ours("nequip")), False),
+        "nequip: mfscale, warm": (warm("nequip"), False),
+        "nequip: nequip-train": (run(lambda f, n: nequip_train(f, n, compiled=False)), False),
+    }
+    if asked.compiled:
+        compiled = run(lambda f, n: nequip_train(f, n, compiled=True))
+        programmes["nequip: nequip-train, compiled"] = (compiled, True)
+    programmes["mace: mfscale"] = (run(ours("mace")), False)
+    programmes["mace: mfscale, warm"] = (warm("mace"), False)
+    if asked.mace:
+        programmes["mace: mace_run_train"] = (
+            run(lambda f, n: mace_run_train(f, n, asked.mace)),
+            False,
+        )
+    lengths = tuple(asked.epochs)
+    found = {}
+    print(f"{'':32}{'structures/s':>14}{'start-up s':>12}{'peak MB':>9}")
+    for name, (cost, cached) in programmes.items():
+        told = found[name] = compare(cost, lengths, cached=cached)
+        speed, start = told["structures_per_wall_s"], told["start_up_wall_s"]
+        print(f"{name:32}{speed:14.0f}{start:12.1f}{told['peak_mb']:9.0f}", flush=True)
+    if asked.out:
+        packages = ("mfscale", "torch", "nequip")
+        content = {
+            "programmes": found,
+            "epochs": lengths,
+            "labels": {"method": METHOD, "training": N_TRAIN, "validation": N_VALID},
+            "batch": BATCH,
+            "versions": {p: version(p) for p in packages} | {"python": platform.python_version()},
+            "processor": f"{platform.machine()}, {os.cpu_count()} cores, one thread each",
+        }
+        asked.out.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
