@@ -137,3 +137,17 @@ def test_cells_that_span_nothing_are_refused(cell: list, tmp_path: Path) -> None
     structures[3].cell, structures[3].pbc = cell, True
     with pytest.raises(DatasetError, match="1 × is periodic, but its cell is flat"):
         imported(to_xyz(tmp_path, structures), tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    "lattice", ["9 0 0 0 9 0", "9 0 0 0 9 0 0 0 nan", "cubic", "9 0 0 0 9 0 0 0 x"]
+)
+def test_a_lattice_that_is_none_makes_no_molecule(lattice: str, tmp_path: Path) -> None:
+    source = to_xyz(tmp_path, frames())
+    first, text = source.read_text().split("\n", 1)
+    begin = text.index('Lattice="') + len('Lattice="')
+    end = text.index('"', begin)
+    text = text[:begin] + lattice + text[end:]
+    source.write_text(first + "\n" + text.replace(' pbc="T T T"', "", 1))
+    with pytest.raises(DatasetError, match="1 × "):
+        imported(source, tmp_path / "mine")

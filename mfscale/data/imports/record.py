@@ -208,18 +208,22 @@ def box_or_none(cell: Any, pbc: Any) -> Box | None:  # noqa: ANN401 - whatever a
     """A periodic structure's box from what a source says; None for a molecule.
 
     A cell without word on periodic directions is periodic, as ASE reads it; one of zeros is none.
+    What is no cell becomes one that `problem_of` refuses, unless no direction is periodic.
     """
-    vectors = as_numbers(cell if cell is not None else [])
-    if vectors is None or vectors.size not in {3, 9}:
+    vectors = np.zeros((3, 3)) if cell is None else as_numbers(cell)
+    if vectors is not None and not vectors.size:
         vectors = np.zeros((3, 3))
+    if vectors is None or vectors.size not in {3, 9}:
+        vectors = np.full((3, 3), np.nan)  # which no check lets pass
     vectors = np.diag(vectors.reshape(-1)) if vectors.size == 3 else vectors.reshape(3, 3)
-    try:
-        along = np.broadcast_to(np.asarray(pbc, dtype=np.bool_).reshape(-1), (3,))
-    except (ValueError, TypeError):
-        along = np.ones(3, dtype=np.bool_)
     if pbc is None:
         along = np.full(3, bool(vectors.any()))
-    return Box(vectors, along.copy()) if along.any() else None
+    else:
+        try:
+            along = np.broadcast_to(np.asarray(pbc, dtype=np.bool_).reshape(-1), (3,)).copy()
+        except (ValueError, TypeError):
+            along = np.ones(3, dtype=np.bool_)
+    return Box(vectors, along) if along.any() else None
 
 
 def cause(error: Exception) -> str:
