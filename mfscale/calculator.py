@@ -8,13 +8,13 @@ import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
-from mfscale.data import close_pairs, keys
+from mfscale.data import edges_of, keys
 from mfscale.models.headed import energy_and_forces
 from mfscale.training import Potential, TrainingError, load_potential
 
 
 class HeadCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
-    """Energies (eV) and forces (eV/Å) of molecules through one named head of a potential.
+    """Energies (eV) and forces (eV/Å) through one named head of a potential.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class HeadCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
     ------
     TrainingError
         If there is no such head, or `low` is missing or superfluous; on calculating, for an element
-        the model does not know or for periodic atoms.
+        the model does not know.
     """
 
     implemented_properties = ("energy", "free_energy", "forces")
@@ -75,22 +75,23 @@ class HeadCalculator(Calculator):  # type: ignore[misc]  # ASE has no types
         self.results = {"energy": energy, "free_energy": energy, "forces": forces}
 
     def _batch(self, atoms: Atoms) -> dict[str, torch.Tensor]:
-        if atoms.pbc.any():
-            raise TrainingError("this model is of molecules; set atoms.pbc = False")
         symbols = atoms.get_chemical_symbols()
         if unknown := sorted(set(symbols) - set(self._species)):
             raise TrainingError(
                 f"the model knows {', '.join(self._species)}, not {', '.join(unknown)}"
             )
-        i, j = close_pairs(atoms.positions, self.potential.spec.cutoff_a)
+        cell, pbc = np.asarray(atoms.cell), np.asarray(atoms.pbc)
+        edges, shifts = edges_of(atoms.positions, cell, pbc, self.potential.spec.cutoff_a)
         arrays: dict[str, Any] = {
             keys.POSITIONS: atoms.positions.astype(np.float64),
             keys.SPECIES: np.array([self._species[s] for s in symbols]),
-            keys.EDGE_INDEX: np.stack([i, j]).astype(np.int64),
+            keys.EDGE_INDEX: np.ascontiguousarray(edges.T),
             keys.STRUCTURE: np.zeros(len(atoms), dtype=np.int64),
             keys.N_ATOMS: np.array([len(atoms)]),
             keys.HEAD: np.array([self._head_index]),
         }
+        if pbc.any():
+            arrays[keys.EDGE_SHIFT] = shifts @ cell
         return {key: torch.from_numpy(array) for key, array in arrays.items()}
 
 

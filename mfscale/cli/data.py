@@ -1,20 +1,23 @@
 """``data``: look at datasets, and make one of your own labels."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mfscale.cli import data_import, data_label, data_sample
+from mfscale.cli import data_import, data_label, data_merge, data_sample, data_split
 from mfscale.cli._options import JsonOption
 from mfscale.cli._output import console, print_json, print_table
 
 if TYPE_CHECKING:
-    from mfscale.data import Counts
+    from mfscale.data import Counts, Dataset
 
-app = typer.Typer(help="Look at datasets, import, sample and label your own.", no_args_is_help=True)
-data_import.add_to(app)
-data_label.add_to(app)
-data_sample.add_to(app)
+app = typer.Typer(
+    help="Look at datasets; import, sample and label your own, divide and join them.",
+    no_args_is_help=True,
+)
+for command in (data_import, data_merge, data_split, data_sample, data_label):
+    command.add_to(app)
 
 
 @app.command()
@@ -26,20 +29,42 @@ def describe(
             "(ani1ccx)."
         ),
     ],
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", help="Draw coverage into this file, as PNG and PDF.", show_default=False
+        ),
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="The split that is drawn.")] = "random",
     json: JsonOption = False,
 ) -> None:
     """Show structures, elements, labels per method and subset, and how far methods differ."""
-    from mfscale.data import counts_of, open_dataset
+    from mfscale.data import DatasetError, counts_of, open_dataset
     from mfscale.data import describe as described
 
     if counts := counts_of(name):
+        if plot:
+            raise DatasetError(f"{name}: known by its counts alone; there is nothing to draw")
         print_json(counts.to_dict()) if json else _print_counts(counts)
         return
-    found = described(open_dataset(name))
+    dataset = open_dataset(name)
+    written = _draw(dataset, split, plot) if plot else ()
+    found = described(dataset)
     if json:
         print_json(found.to_dict())
     else:
         console.print(found.to_text(), soft_wrap=True, markup=False)
+        for file in written:
+            console.print(f"wrote {file}", soft_wrap=True, markup=False)
+
+
+def _draw(dataset: "Dataset", split: str, out: Path) -> tuple[Path, Path]:
+    from mfscale.data.coverage import coverage
+    from mfscale.report.coverage import coverage as drawn
+    from mfscale.report.save import save
+
+    stem = out.with_suffix("") if out.suffix in {".png", ".pdf"} else out
+    return save(drawn(coverage(dataset, split)), stem)
 
 
 def _print_counts(counts: "Counts") -> None:

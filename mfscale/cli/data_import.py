@@ -20,8 +20,9 @@ def import_(
     sources: Annotated[
         list[Path],
         typer.Argument(
-            help="Extended XYZ (.xyz, .extxyz), ASE databases (.db), or HDF5 as of ANI-1x "
-            "(.h5, .hdf5); structures that several hold are matched.",
+            help="Extended XYZ (.xyz, .extxyz), ASE databases (.db), HDF5 as of ANI-1x (.h5, "
+            ".hdf5), LMDB (.lmdb, .aselmdb, or a folder); structures that several hold are "
+            "matched.",
             metavar="SOURCE...",
             show_default=False,
         ),
@@ -36,7 +37,7 @@ def import_(
             "--method",
             help="Keys of a method's labels: dft:energy=dft_energy,forces=dft_forces; also unit=, "
             "forces_unit=, cost= (cc = 1000), level=, file=. Repeat for each method.",
-            show_default="for HDF5 the keys of ANI-1x",
+            show_default="for HDF5 the keys of ANI-1x, for an LMDB the methods of its table",
         ),
     ] = None,
     unit: Annotated[
@@ -61,6 +62,19 @@ def import_(
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Draws the subsets.")] = 0,
+    split_key: Annotated[
+        str | None,
+        typer.Option(
+            "--split-key",
+            help="Key of a structure that names its subset (a, b, c, t or train, validation, "
+            "test): kept as split `source`.",
+            show_default=False,
+        ),
+    ] = None,
+    tolerance: Annotated[
+        float,
+        typer.Option("--tolerance", help="Coordinates of equal structures agree within this, Å."),
+    ] = 1e-4,
     drop_bad: Annotated[
         bool,
         typer.Option("--drop-bad", help="Leave out structures that cannot be taken."),
@@ -83,7 +97,7 @@ def import_(
     """
     from mfscale.data.imports import import_dataset, parse_method, parse_subsets
 
-    with _shown(quiet=json) as progress:
+    with shown(quiet=json) as progress:
         report = import_dataset(
             sources,
             out or Path(name),
@@ -92,6 +106,8 @@ def import_(
             only_with=only_with or [],
             subsets=parse_subsets(subset or []),
             seed=seed,
+            split_key=split_key,
+            tolerance_a=tolerance,
             drop_bad=drop_bad,
             trust_units=trust_units,
             description=description,
@@ -101,11 +117,11 @@ def import_(
     if json:
         print_json(report.to_dict())
     else:
-        console.print(report.to_text(), soft_wrap=True)
+        console.print(report.to_text(), soft_wrap=True, markup=False)
 
 
 @contextmanager
-def _shown(*, quiet: bool) -> Iterator[Callable[[Path, int, int], None]]:
+def shown(*, quiet: bool) -> Iterator[Callable[[Path, int, int], None]]:
     """A bar for each source on standard error, in a terminal."""
     if quiet or not stderr.is_terminal:
         yield lambda _source, _done, _total: None

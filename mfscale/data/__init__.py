@@ -13,7 +13,7 @@ from mfscale.data.dataset import Dataset
 from mfscale.data.describe import Description, Difference, LabelCount, describe
 from mfscale.data.embedded import EMBEDDED, open_dataset
 from mfscale.data.errors import DatasetError
-from mfscale.data.graphs import CACHE_VARIABLE, Graphs, close_pairs, neighbour_graphs
+from mfscale.data.graphs import CACHE_VARIABLE, Graphs, close_pairs, edges_of, neighbour_graphs
 from mfscale.data.header import Method
 from mfscale.data.labelled_set import LabelledSet
 from mfscale.data.splits import SUBSETS, TRAINING_SUBSETS
@@ -39,6 +39,7 @@ __all__ = [
     "collate",
     "counts_of",
     "describe",
+    "edges_of",
     "fit_offsets",
     "keys",
     "neighbour_graphs",

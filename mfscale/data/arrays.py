@@ -13,7 +13,10 @@ file                        shape   dtype    content
 ``source_id``               (S,)    int64    the structure's id where it came from
 ``temperature_K``           (S,)    float32  sampling temperature, K
 ``digest``                  (S, 16) uint8    content digest of each structure
-``split_<split>``           (S,)    uint8    subset: 0 a, 1 b, 2 c, 3 t
+``split_<split>``           (S,)    uint8    subset: 0 a, 1 b, 2 c, 3 t, 255 none
+``validation_<split>``      (S,)    bool     whether kept for validation, in the split's own words
+``cell``                    (S,3,3) float64  Å, a vector a row; zeros for a molecule
+``pbc``                     (S, 3)  bool     directions that are periodic
 ``<method>_structure``      (n,)    int64    labelled structures, ascending
 ``<method>_energy``         (n,)    float64  total energies, eV
 ``<method>_first_force``    (n+1,)  int64    label k holds forces first_force[k:k+2]
@@ -21,7 +24,9 @@ file                        shape   dtype    content
 ``<method>_forces_digest``  (n, 16) uint8    content digest of each label's forces
 =========================== ======= ======== ===================================================
 
-The last three exist for methods with forces alone. Bytes are little-endian.
+The last three exist for methods with forces alone, ``validation_<split>`` for the splits that the
+header names so (other splits reserve a tenth by content), ``cell`` and ``pbc`` for datasets that it
+calls periodic. Bytes are little-endian.
 """
 
 import warnings
@@ -63,6 +68,10 @@ def array_layout(header: Header) -> _Layout:
     layout = dict(_STRUCTURES)
     for split in header.splits:
         layout[f"split_{split}"] = ("|u1", ("S",))
+    if header.periodic:
+        layout["cell"], layout["pbc"] = ("<f8", ("S", 3, 3)), ("|b1", ("S", 3))
+    for split in header.own_validation:
+        layout[f"validation_{split}"] = ("|b1", ("S",))
     for method in header.methods:
         n, atoms = f"n_{method.name}", f"F_{method.name}"
         layout[f"{method.name}_structure"] = ("<i8", (n,))

@@ -27,6 +27,8 @@ class Packed:
         (K,) int64 each.
     neighbours
         (2, E) atoms i and j of each edge, counted from their structure's first atom.
+    shifts
+        (E, 3) Å: how far the neighbour's image is from it; None without periodic structures.
     """
 
     positions: NDArray[np.float64]
@@ -36,6 +38,7 @@ class Packed:
     first_edge: NDArray[np.int64]
     n_edges: NDArray[np.int64]
     neighbours: NDArray[Any]
+    shifts: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.n_atoms)
@@ -53,7 +56,8 @@ class Packed:
         atoms = ragged.ranges(self.first_atom[rows], n_atoms)
         edges = ragged.ranges(self.first_edge[rows], n_edges)
         first = n_atoms.cumsum() - n_atoms
-        return {
+        shifts = {} if self.shifts is None else {keys.EDGE_SHIFT: self.shifts.take(edges, axis=0)}
+        return shifts | {
             keys.POSITIONS: self.positions.take(atoms, axis=0),
             keys.SPECIES: self.species.take(atoms),
             keys.EDGE_INDEX: self.neighbours.take(edges, axis=1) + first.repeat(n_edges),
@@ -81,6 +85,10 @@ def pack(dataset: Dataset, graphs: Graphs, structures: ArrayLike) -> Packed:
     n_atoms = dataset.n_atoms(rows)
     n_edges = graphs.first_edge[rows + 1] - graphs.first_edge[rows]
     edges = ragged.ranges(graphs.first_edge[rows], n_edges)
+    shifts = None
+    if graphs.shifts is not None:
+        cells = dataset.cells(rows)[0].repeat(n_edges, axis=0)
+        shifts = np.einsum("ek,ekx->ex", graphs.shifts[edges].astype(np.float64), cells)
     return Packed(
         positions=dataset.positions(rows),
         species=dataset.species(rows),
@@ -89,6 +97,7 @@ def pack(dataset: Dataset, graphs: Graphs, structures: ArrayLike) -> Packed:
         first_edge=n_edges.cumsum() - n_edges,
         n_edges=n_edges,
         neighbours=np.ascontiguousarray(graphs.neighbours[edges].T),
+        shifts=shifts,
     )
 
 

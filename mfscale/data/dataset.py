@@ -45,10 +45,14 @@ class Dataset:
         From ``dataset.json``.
     elements
         Symbols by ascending atomic number; ``species`` index into them.
+    element_numbers
+        (n_elements,) their atomic numbers.
     molecules
         Names (SMILES); ``molecule`` (n_structures,) indexes into them.
     methods
         By name.
+    periodic
+        Whether any structure is.
     splits
         The ways the structures are divided into subsets `a`, `b`, `c` and `t`.
     first_atom
@@ -72,11 +76,14 @@ class Dataset:
         self.molecules = header.molecules
         self.methods = {method.name: method for method in header.methods}
         self.splits = tuple(header.splits)
+        self.periodic = header.periodic
+        self._own_validation = header.own_validation
         self.first_atom: Indices = self._arrays["first_atom"]
         self.molecule: NDArray[np.int32] = self._arrays["molecule"]
         self.n_structures = len(self.first_atom) - 1
         self._species_of = np.full(256, -1, dtype=np.int64)
-        self._species_of[sorted(header.elements.values())] = np.arange(len(self.elements))
+        self.element_numbers = np.array(sorted(header.elements.values()), dtype=np.int64)
+        self._species_of[self.element_numbers] = np.arange(len(self.elements))
 
     def __repr__(self) -> str:
         return f"Dataset({self.name!r}, {self.n_structures} structures, {list(self.methods)})"
@@ -99,6 +106,13 @@ class Dataset:
         positions: NDArray[np.float64] = self._arrays["positions"][self._atoms(structures)]
         return positions
 
+    def cells(self, structures: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Cells (k, 3, 3) in Å, a vector a row, and periodic directions (k, 3)."""
+        rows = self._checked(structures)
+        if not self.periodic:
+            return np.zeros((len(rows), 3, 3)), np.zeros((len(rows), 3), dtype=np.bool_)
+        return self._arrays["cell"][rows], self._arrays["pbc"][rows]
+
     def species(self, structures: ArrayLike) -> Indices:
         """Index into `elements` of the structures' atoms end to end, (sum of atoms,)."""
         species = self._species_of[self._arrays["numbers"][self._atoms(structures)]]
@@ -108,6 +122,11 @@ class Dataset:
                 f"({', '.join(self.elements)}); import the dataset again"
             )
         return species
+
+    def atomic_numbers(self, structures: ArrayLike) -> Indices:
+        """Atomic numbers of the structures' atoms end to end, (sum of atoms,)."""
+        numbers: Indices = self._arrays["numbers"][self._atoms(structures)].astype(np.int64)
+        return numbers
 
     def composition(self, structures: ArrayLike) -> NDArray[np.float64]:
         """Atoms of each element, (k, n_elements) in the order of `elements`."""
@@ -122,7 +141,10 @@ class Dataset:
 
         atoms = self._atoms([index])
         arrays = self._arrays
+        (cell,), (pbc,) = self.cells([index])
         return Atoms(
+            cell=cell,
+            pbc=pbc,
             numbers=arrays["numbers"][atoms],
             positions=arrays["positions"][atoms],
             info={
@@ -162,7 +184,7 @@ class Dataset:
         labelled = self._labelled_in(method, subset, split)
         if subset not in TRAINING_SUBSETS:
             return 0, 0
-        n_validation = int(reserved_for_validation(self._bits(labelled)).sum())
+        n_validation = int(self._kept_back(labelled, split).sum())
         return len(labelled) - n_validation, n_validation
 
     def labelled_set(
@@ -197,7 +219,14 @@ class Dataset:
                 f"{', '.join(TRAINING_SUBSETS)}"
             )
         self._check_size(method, subset, split, size, n_validation)
-        train, validation = draw(labelled, self._bits(labelled), size, n_validation, data_seed)
+        train, validation = draw(
+            labelled,
+            self._bits(labelled),
+            self._kept_back(labelled, split),
+            size,
+            n_validation,
+            data_seed,
+        )
         return LabelledSet(
             method=method,
             subset=subset,
@@ -251,6 +280,29 @@ class Dataset:
         codes: NDArray[np.uint8] = self._arrays[f"split_{split}"][structures]
         inside: Indices = structures[codes == SUBSETS.index(subset)]
         return inside
+
+    def _kept_back(self, structures: Indices, split: str) -> NDArray[np.bool_]:
+        """Which structures of a training subset are for validation."""
+        if split in self._own_validation:
+            kept: NDArray[np.bool_] = self._arrays[f"validation_{split}"][structures]
+            return kept
+        return reserved_for_validation(self._bits(structures))
+
+    def subset_codes(self, split: str = "random") -> NDArray[np.uint8]:
+        """Subset of each structure, (n_structures,): its place in `SUBSETS`, 255 for none."""
+        self._known("split", split, self.splits)
+        codes: NDArray[np.uint8] = self._arrays[f"split_{split}"]
+        return codes
+
+    def structure_digests(self) -> NDArray[np.uint8]:
+        """Content digest of each structure, (n_structures, 16)."""
+        digests: NDArray[np.uint8] = self._arrays["digest"]
+        return digests
+
+    def reserved(self, split: str = "random") -> NDArray[np.bool_]:
+        """Which structures (n_structures,) are for validation, if they are in `a`, `b` or `c`."""
+        self._known("split", split, self.splits)
+        return self._kept_back(np.arange(self.n_structures), split)
 
     def _atoms(self, structures: ArrayLike) -> Indices:
         """Atoms of the structures end to end."""

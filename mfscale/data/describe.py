@@ -51,6 +51,7 @@ class Description:
     description: str
     licence: str
     structures: int
+    periodic: int
     atoms: int
     elements: tuple[str, ...]
     molecules: int
@@ -68,6 +69,7 @@ class Description:
             f"{self.name}: {self.description}",
             f"licence: {self.licence}",
             f"{self.structures} structures of {self.molecules} molecules, {self.atoms} atoms",
+            *([f"{self.periodic} structures are periodic"] if self.periodic else []),
             f"elements: {' '.join(self.elements)}",
             "",
             *_table(
@@ -119,6 +121,7 @@ def describe(dataset: Dataset) -> Description:
         description=dataset.description,
         licence=dataset.licence,
         structures=dataset.n_structures,
+        periodic=_periodic(dataset),
         atoms=int(dataset.first_atom[-1]),
         elements=dataset.elements,
         molecules=len(dataset.molecules),
@@ -134,6 +137,11 @@ def describe(dataset: Dataset) -> Description:
         ),
         differences=tuple(pair for pair in pairs if pair is not None),
     )
+
+
+def _periodic(dataset: Dataset) -> int:
+    every = np.arange(dataset.n_structures if dataset.periodic else 0)
+    return int(dataset.cells(every)[1].any(axis=1).sum())
 
 
 def _count(dataset: Dataset, split: str, method: str, subset: str) -> LabelCount:

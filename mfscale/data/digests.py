@@ -17,14 +17,23 @@ Digests = NDArray[np.uint8]
 
 
 def structure_digests(
-    numbers: NDArray[np.uint8], positions: NDArray[np.float64], first_atom: NDArray[np.int64]
+    numbers: NDArray[np.uint8],
+    positions: NDArray[np.float64],
+    first_atom: NDArray[np.int64],
+    cell: NDArray[np.float64] | None = None,
+    pbc: NDArray[np.bool_] | None = None,
 ) -> Digests:
     """Digest of each structure: its atomic numbers (uint8), then its positions (float64).
+
+    Of a periodic structure its cell (float64) and periodic directions (uint8) follow; molecules
+    are known by the same digest wherever they are.
 
     Parameters
     ----------
     numbers, positions, first_atom
         (A,), (A, 3) and (S + 1,).
+    cell, pbc
+        (S, 3, 3) Å and (S, 3), if any structure is periodic.
 
     Returns
     -------
@@ -32,8 +41,15 @@ def structure_digests(
     """
     z, r = np.ascontiguousarray(numbers, "|u1"), np.ascontiguousarray(positions, "<f8")
     bounds = first_atom.tolist()
+    boxes = [b""] * (len(bounds) - 1)
+    if cell is not None and pbc is not None:
+        boxes = [
+            box.astype("<f8").tobytes() + along.astype("|u1").tobytes() if along.any() else b""
+            for box, along in zip(cell, pbc, strict=True)
+        ]
     return _stack(
-        z[begin:end].tobytes() + r[begin:end].tobytes() for begin, end in pairwise(bounds)
+        z[begin:end].tobytes() + r[begin:end].tobytes() + box
+        for (begin, end), box in zip(pairwise(bounds), boxes, strict=True)
     )
 
 

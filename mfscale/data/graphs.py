@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mfscale.data import ragged
+from mfscale.data.appended import AppendedArray
 from mfscale.data.arrays import open_array
 from mfscale.data.dataset import Dataset
 from mfscale.data.errors import DatasetError
+from mfscale.data.periodic import periodic_pairs
 
 CACHE_VARIABLE = "MFSCALE_CACHE"
 """Environment variable that names another cache directory."""
@@ -43,12 +45,16 @@ class Graphs:
     neighbours
         (E, 2) int16 or int32: centre i and neighbour j of each edge, counted from the structure's
         first atom, in ascending order of (i, j).
+    shifts
+        (E, 3) int32: cell vectors by which the neighbour is moved; None for a dataset
+        without periodic structures.
     """
 
     cutoff_a: float
     first_atom: NDArray[np.int64]
     first_edge: NDArray[np.int64]
     neighbours: NDArray[Any]
+    shifts: NDArray[Any] | None = None
 
     def mean_neighbours(self, structures: ArrayLike) -> float:
         """Mean number of neighbours of an atom, over all atoms of the structures (at least one)."""
@@ -89,7 +95,7 @@ def neighbour_graphs(dataset: Dataset, cutoff: float, *, cache: Path | None = No
     building = directory.with_name(f"{directory.name}.{uuid.uuid4().hex}")
     try:
         building.mkdir(parents=True)
-        _write(building, *_build(dataset, cutoff))
+        _build(building, dataset, cutoff)
         built = _open(building, dataset, cutoff)
         return _publish(building, directory, built, dataset)
     except OSError as error:
@@ -119,7 +125,10 @@ def _open(directory: Path, dataset: Dataset, cutoff: float) -> Graphs:
         or neighbours.dtype not in (np.int16, np.int32)
     ):
         raise DatasetError(f"{directory}: not the graphs of dataset {dataset.name}; delete it")
-    return Graphs(cutoff, dataset.first_atom, first_edge, neighbours)
+    shifts = open_array(directory / "shifts.npy") if dataset.periodic else None
+    if shifts is not None and shifts.shape != (len(neighbours), 3):
+        raise DatasetError(f"{directory}: not the graphs of dataset {dataset.name}; delete it")
+    return Graphs(cutoff, dataset.first_atom, first_edge, neighbours, shifts)
 
 
 def _publish(building: Path, directory: Path, built: Graphs, dataset: Dataset) -> Graphs:
@@ -141,25 +150,63 @@ def _publish(building: Path, directory: Path, built: Graphs, dataset: Dataset) -
     return built
 
 
-def _write(directory: Path, first_edge: NDArray[np.int64], neighbours: NDArray[Any]) -> None:
-    for name, array in (("first_edge", first_edge), ("neighbours", neighbours)):
-        with (directory / f"{name}.npy").open("xb") as file:
-            np.save(file, array)
-            file.flush()
-            os.fsync(file.fileno())
+def _build(directory: Path, dataset: Dataset, cutoff: float) -> None:
+    """Write `Graphs.first_edge`, `Graphs.neighbours` and, of a periodic dataset, `Graphs.shifts`.
+
+    Edges go to the files block by block: of a million structures they take gigabytes.
+    """
+    few_atoms = np.diff(dataset.first_atom).max(initial=0) < 2**15
+    dtype = np.dtype(np.int16 if few_atoms else np.int32)
+    find = _periodic_edges if dataset.periodic else _edges
+    n_edges = [np.zeros(0, dtype=np.int64)]
+    with contextlib.ExitStack() as files:
+        neighbours = files.enter_context(AppendedArray(directory / "neighbours.npy", dtype, 2))
+        if dataset.periodic:
+            shifted = np.dtype(np.int32)
+            shifts = files.enter_context(AppendedArray(directory / "shifts.npy", shifted, 3))
+        for structures in _blocks(dataset):
+            of_each, local, shift = find(dataset, structures, cutoff)
+            n_edges.append(of_each)
+            neighbours.append(local)
+            if dataset.periodic:
+                shifts.append(shift)
+    with (directory / "first_edge.npy").open("xb") as file:
+        np.save(file, ragged.offsets(np.concatenate(n_edges)))
+        file.flush()
+        os.fsync(file.fileno())
 
 
-def _build(dataset: Dataset, cutoff: float) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """`Graphs.first_edge` and `Graphs.neighbours`."""
-    n_atoms = np.diff(dataset.first_atom)
-    dtype = np.int16 if n_atoms.max(initial=0) < 2**15 else np.int32
-    edges_of, neighbours = [], []
-    for structures in _blocks(dataset):
-        n_edges, local = _edges(dataset, structures, cutoff)
-        edges_of.append(n_edges)
-        neighbours.append(local.astype(dtype))
-    first_edge = ragged.offsets(np.concatenate([np.zeros(0, dtype=np.int64), *edges_of]))
-    return first_edge, np.concatenate([np.zeros((0, 2), dtype=dtype), *neighbours])
+def _periodic_edges(
+    dataset: Dataset, structures: NDArray[np.int64], cutoff: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """As `_edges`, structure by structure: each has a cell of its own."""
+    cells, pbc = dataset.cells(structures)
+    found = [
+        edges_of(dataset.positions([structure]), cell, along, cutoff)
+        for structure, cell, along in zip(structures.tolist(), cells, pbc, strict=True)
+    ]
+    n_edges = np.array([len(edges) for edges, _ in found], dtype=np.int64)
+    edges, shifts = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return n_edges, edges, shifts
+
+
+def edges_of(
+    positions: NDArray[np.float64],
+    cell: NDArray[np.float64],
+    pbc: NDArray[np.bool_],
+    cutoff: float,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Edges (E, 2) of one structure, periodic or not, and their shifts (E, 3) in cell vectors."""
+    if pbc.any():
+        i, j, shift = periodic_pairs(positions, cell, pbc, cutoff + _MARGIN_A)
+    else:
+        near = close_pairs(positions, cutoff + _MARGIN_A)
+        i, j = near[0].astype(np.int64), near[1].astype(np.int64)
+        shift = np.zeros((len(i), 3), dtype=np.int64)
+    distance = np.linalg.norm(positions[j] - positions[i] + shift @ cell, axis=1)
+    order = np.lexsort((*shift.T[::-1], j, i))
+    order = order[distance[order] < cutoff]
+    return np.stack([i[order], j[order]], axis=1), shift[order]
 
 
 def _blocks(dataset: Dataset) -> Iterator[NDArray[np.int64]]:
@@ -172,14 +219,14 @@ def _blocks(dataset: Dataset) -> Iterator[NDArray[np.int64]]:
 
 def _edges(
     dataset: Dataset, structures: NDArray[np.int64], cutoff: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Edges of some structures, found in one search with the structures too far apart to meet.
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Edges of some molecules, found in one search with the molecules too far apart to meet.
 
     One call per structure would spend its time in the call.
 
     Returns
     -------
-    Edges of each structure (k,), and their local atoms (E, 2).
+    Edges of each structure (k,), their local atoms (E, 2), and no shifts.
     """
     n_atoms = dataset.n_atoms(structures)
     first = ragged.offsets(n_atoms)
@@ -192,7 +239,8 @@ def _edges(
     order = np.lexsort((j, i))
     i, j = i[order].astype(np.int64), j[order].astype(np.int64)
     n_edges = np.bincount(owner[i], minlength=len(structures))
-    return n_edges, np.stack([i, j], axis=1) - first[owner[i]][:, None]
+    local = np.stack([i, j], axis=1) - first[owner[i]][:, None]
+    return n_edges, local, np.zeros((0, 3), dtype=np.int64)
 
 
 def close_pairs(

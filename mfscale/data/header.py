@@ -1,6 +1,7 @@
 """``dataset.json``: what a dataset directory says of itself beside its arrays."""
 
 import json
+import uuid
 from pathlib import Path
 from typing import Annotated
 
@@ -50,6 +51,10 @@ class Header(BaseModel):
         The label sources; none as long as nothing is labelled.
     splits
         Name of each way to divide the structures into subsets → its rule, in words.
+    own_validation
+        Splits that say themselves which structures are for validation.
+    periodic
+        Whether any structure is; only then is a cell stored of each.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,12 +67,18 @@ class Header(BaseModel):
     molecules: tuple[str, ...]
     methods: tuple[Method, ...]
     splits: dict[_Name, str] = Field(min_length=1)
+    own_validation: tuple[_Name, ...] = ()
+    periodic: bool = False
 
 
 def write_header(header: Header, directory: Path) -> None:
-    """Write ``dataset.json``; written last, it marks the directory as complete."""
-    text = json.dumps(header.model_dump(mode="json"), indent=1, ensure_ascii=False)
-    (directory / HEADER_FILE).write_text(text + "\n", encoding="utf-8")
+    """Write ``dataset.json``; written last, and by a rename, it marks the directory as complete."""
+    content = header.model_dump(mode="json", exclude_defaults=True)
+    content = {"format_version": header.format_version} | content
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    building = directory / f".{HEADER_FILE}.{uuid.uuid4().hex}"
+    building.write_text(text + "\n", encoding="utf-8")
+    building.replace(directory / HEADER_FILE)
 
 
 def read_header(directory: Path) -> Header:

@@ -11,6 +11,9 @@ key            shape    dtype   unit   meaning
 ``edge_index`` (2, E)   int64          row 0: centre i, row 1: neighbour j, both atoms of the
                                        batch; the edge's vector is r_j − r_i; every pair within
                                        the cutoff appears in both directions, none with itself
+``edge_shift`` (E, 3)   float64 Å      of datasets with periodic structures alone: the edge's
+                                       vector is r_j − r_i plus this, and an atom may have edges
+                                       to its own images
 ``structure``  (N,)     int64          index of the atom's structure in the batch, ascending
 ``n_atoms``    (B,)     int64          atoms of each structure
 ``energy``     (B,)     float64 eV     label
@@ -24,6 +27,7 @@ key            shape    dtype   unit   meaning
 POSITIONS = "positions"
 SPECIES = "species"
 EDGE_INDEX = "edge_index"
+EDGE_SHIFT = "edge_shift"
 STRUCTURE = "structure"
 N_ATOMS = "n_atoms"
 

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfscale.data.digests import keyed
-from mfscale.data.splits import reserved_for_validation
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,6 +38,7 @@ class LabelledSet:
 def draw(
     labelled: NDArray[np.int64],
     bits: NDArray[np.uint64],
+    kept_back: NDArray[np.bool_],
     size: int,
     n_validation: int,
     data_seed: int,
@@ -55,6 +55,8 @@ def draw(
         (n,) labelled structures of the subset.
     bits
         (n,) `mfscale.data.digests.leading_bits` of each.
+    kept_back
+        (n,) which are for validation.
     size, n_validation
         How many to draw; at most what the subset holds.
     data_seed
@@ -64,7 +66,6 @@ def draw(
     -------
     (size,) and (n_validation,)
     """
-    kept_back = reserved_for_validation(bits)
     train, validation = labelled[~kept_back], labelled[kept_back]
     train_order = np.argsort(keyed(bits[~kept_back], data_seed), kind="stable")
     validation_order = np.argsort(bits[kept_back], kind="stable")

@@ -12,6 +12,9 @@ SUBSETS = ("a", "b", "c", "t")
 TRAINING_SUBSETS = ("a", "b", "c")
 """``t`` is for testing alone."""
 
+NO_SUBSET = 255
+"""Code of structures that a split leaves out."""
+
 VALIDATION_SHARE = 0.1
 
 

@@ -90,6 +90,13 @@ class HeadedModel(nn.Module, ABC):
         return total.index_add(0, batch[keys.STRUCTURE], atom_energy)
 
 
+def edge_vectors(batch: Batch) -> Tensor:
+    """From each edge's centre to its neighbour, or to the neighbour's image: (E, 3) in Å."""
+    positions, (centre, neighbour) = batch[keys.POSITIONS], batch[keys.EDGE_INDEX]
+    vectors = positions[neighbour] - positions[centre]
+    return vectors + batch[keys.EDGE_SHIFT] if keys.EDGE_SHIFT in batch else vectors
+
+
 def energy_and_forces(
     model: HeadedModel, batch: Batch, *, create_graph: bool
 ) -> tuple[Tensor, Tensor]:

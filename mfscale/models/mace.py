@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from mfscale.data import keys
 from mfscale.models.fidelity import KINDS
-from mfscale.models.headed import Backbone, Batch, HeadedModel
+from mfscale.models.headed import Backbone, Batch, HeadedModel, edge_vectors
 from mfscale.models.ladder import Setting
 
 with contextlib.redirect_stdout(io.StringIO()):  # it prints which accelerators are not installed
@@ -52,10 +52,9 @@ class MaceBackbone(Backbone):
 
         MACE sums over edges where they end; as every pair has an edge each way, so do ours.
         """
-        positions, edge_index = batch[keys.POSITIONS], batch[keys.EDGE_INDEX]
+        edge_index = batch[keys.EDGE_INDEX]
         dtype = self.node_embedding.linear.weight.dtype
-        centre, neighbour = edge_index
-        vectors = (positions[neighbour] - positions[centre]).to(dtype)
+        vectors = edge_vectors(batch).to(dtype)
         lengths = torch.linalg.norm(vectors, dim=-1, keepdim=True)
         element = nn.functional.one_hot(batch[keys.SPECIES], len(self.atomic_numbers)).to(dtype)
         edge_attrs = self.spherical_harmonics(vectors)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from mfscale.data import keys
 from mfscale.models.fidelity import KINDS
-from mfscale.models.headed import Backbone, Batch, HeadedModel
+from mfscale.models.headed import Backbone, Batch, HeadedModel, edge_vectors
 from mfscale.models.ladder import Setting
 
 READOUT = "per_atom_energy_readout"
@@ -57,6 +57,8 @@ class FrameworkBackbone(Backbone):
             AtomicDataDict.BATCH_KEY: batch[keys.STRUCTURE],
             AtomicDataDict.NUM_NODES_KEY: batch[keys.N_ATOMS],
         }
+        if keys.EDGE_SHIFT in batch:  # else the framework takes the vectors from the positions
+            features[AtomicDataDict.EDGE_VECTORS_KEY] = edge_vectors(batch)
         for name, layer in self.layers.named_children():
             features = layer(features)
             if name == self.embedding and shift is not None:

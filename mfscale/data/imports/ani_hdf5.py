@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mfscale.data.errors import DatasetError
 from mfscale.data.imports.method_keys import MethodKeys
-from mfscale.data.imports.record import MOST_ATOMS, Item, Label, Record, cause
+from mfscale.data.imports.record import MOST_ATOMS, Item, Label, Reading, Record, cause
 
 if TYPE_CHECKING:
     import h5py
@@ -42,16 +42,19 @@ _DAMAGED = (OSError, RuntimeError, LookupError, ValueError, TypeError, Attribute
 
 
 def read_ani_hdf5(
-    path: Path, methods: Sequence[MethodKeys]
-) -> tuple[int, Iterator[tuple[int, Item]]]:
+    path: Path, methods: Sequence[MethodKeys], split_key: str | None = None
+) -> Reading:
     """Total structures, and the structures counted from 1.
 
     Raises
     ------
     DatasetError
         When the file is no HDF5, has no group of this layout, or a group's arrays contradict one
-        another, are no plain numbers, or are kept in another file.
+        another, are no plain numbers, or are kept in another file; or a key of subsets is given,
+        which this layout lacks.
     """
+    if split_key:
+        raise DatasetError(f"{path}: --split-key {split_key}: this layout names no subsets")
     import h5py  # noqa: PLC0415 - only this reader needs it
 
     try:
@@ -65,7 +68,7 @@ def read_ani_hdf5(
         ) from None
     if not total:
         raise DatasetError(f"{path}: no group holds {_COORDINATES} and {_NUMBERS}, as ANI-1x has")
-    return total, _structures(path, methods)
+    return Reading(total=total, items=_structures(path, methods))
 
 
 def _structures(path: Path, methods: Sequence[MethodKeys]) -> Iterator[tuple[int, Item]]:

@@ -14,7 +14,9 @@ from mfscale.data.imports.record import (
     Bad,
     Item,
     Label,
+    Reading,
     Record,
+    box_or_none,
     cause,
     label_or_reason,
 )
@@ -34,9 +36,7 @@ _DAMAGED = (
 """What ASE may raise for a row whose bytes are not what it wrote."""
 
 
-def read_ase_db(
-    path: Path, methods: Sequence[MethodKeys]
-) -> tuple[int, Iterator[tuple[int, Item]]]:
+def read_ase_db(path: Path, methods: Sequence[MethodKeys], split_key: str | None = None) -> Reading:
     """Total rows, and the rows counted from 1.
 
     ``energy`` and ``forces`` are those of a row's calculator; any other key is a key-value pair or
@@ -54,21 +54,28 @@ def read_ase_db(
         database.close()
     except (sqlite3.Error, ValueError) as error:
         raise DatasetError(f"{path}: no readable ASE database ({cause(error)})") from None
-    return total, _rows(path, methods)
+    return Reading(total=total, items=_rows(path, methods, split_key))
 
 
-def _rows(path: Path, methods: Sequence[MethodKeys]) -> Iterator[tuple[int, Item]]:
+def _rows(
+    path: Path, methods: Sequence[MethodKeys], split_key: str | None
+) -> Iterator[tuple[int, Item]]:
     from ase.db import connect  # noqa: PLC0415 - only this reader needs it
 
     try:
         rows = connect(path, type="db", use_lock_file=False).select()
         for number, row in enumerate(rows):
-            yield number + 1, _item(number, row, methods)
+            yield number + 1, _item(number, row, methods, split_key)
     except _DAMAGED as error:
         raise DatasetError(f"{path}: damaged; reading a row failed ({cause(error)})") from None
 
 
-def _item(number: int, row: Any, methods: Sequence[MethodKeys]) -> Item:  # noqa: ANN401 - ASE's
+def _item(
+    number: int,
+    row: Any,  # noqa: ANN401 - ASE's
+    methods: Sequence[MethodKeys],
+    split_key: str | None,
+) -> Item:
     if len(row.numbers) > MOST_ATOMS:
         return Bad(number=number, reason=f"has more than {MOST_ATOMS} atoms")
     pairs = row.key_value_pairs
@@ -99,6 +106,7 @@ def _item(number: int, row: Any, methods: Sequence[MethodKeys]) -> Item:  # noqa
         positions=np.asarray(row.positions, dtype=np.float64),
         labels=labels,
         molecule=str(pairs.get("molecule", "")),
-        periodic=bool(np.any(row.pbc)),
+        box=box_or_none(row.cell, row.pbc),
+        subset=str(pairs.get(split_key, "")),
         keys=tuple(there),
     )

@@ -14,9 +14,12 @@ from mfscale.data.imports.method_keys import MethodKeys
 from mfscale.data.imports.record import (
     MOST_ATOMS,
     Bad,
+    Box,
     Item,
     Label,
+    Reading,
     Record,
+    box_or_none,
     cause,
     label_or_reason,
 )
@@ -28,18 +31,18 @@ class _FrameError(ValueError):
     """A frame that is no extended XYZ."""
 
 
-def read_extxyz(
-    path: Path, methods: Sequence[MethodKeys]
-) -> tuple[int, Iterator[tuple[int, Item]]]:
+def read_extxyz(path: Path, methods: Sequence[MethodKeys], split_key: str | None = None) -> Reading:
     """Total bytes, and the frames with the byte each ends at.
 
     Values are parsed as numbers and text alone. A frame that cannot be read is `Bad`; after one
     whose number of atoms is wrong nothing more can be found, and `DatasetError` names the line.
     """
-    return path.stat().st_size, _frames(path, methods)
+    return Reading(total=path.stat().st_size, items=_frames(path, methods, split_key))
 
 
-def _frames(path: Path, methods: Sequence[MethodKeys]) -> Iterator[tuple[int, Item]]:
+def _frames(
+    path: Path, methods: Sequence[MethodKeys], split_key: str | None
+) -> Iterator[tuple[int, Item]]:
     number = line = done = begins = 0
     with path.open("rb") as file:
         for first in file:
@@ -55,7 +58,7 @@ def _frames(path: Path, methods: Sequence[MethodKeys]) -> Iterator[tuple[int, It
             if len(rows) < n + 1 or _cut_off(rows):
                 yield done, Bad(number=number, reason="is cut off by the end of the file")
                 return
-            yield done, _item(number, n, rows, methods)
+            yield done, _item(number, n, rows, methods, split_key)
             number += 1
 
 
@@ -81,7 +84,13 @@ def _cut_off(rows: Sequence[bytes]) -> bool:
     return not ended and len(rows[-1].split()) < len(rows[-2].split())
 
 
-def _item(number: int, n: int, rows: Sequence[bytes], methods: Sequence[MethodKeys]) -> Item:
+def _item(
+    number: int,
+    n: int,
+    rows: Sequence[bytes],
+    methods: Sequence[MethodKeys],
+    split_key: str | None,
+) -> Item:
     try:
         info = _header(rows[0])
         columns = _columns(str(info.pop("Properties", _DEFAULT_PROPERTIES)), n, rows[1:])
@@ -99,7 +108,8 @@ def _item(number: int, n: int, rows: Sequence[bytes], methods: Sequence[MethodKe
             positions=columns["pos"],
             labels=labels,
             molecule=str(info.get("molecule", "")),
-            periodic=_periodic(info),
+            box=_box(info),
+            subset=str(info.get(split_key, "")) if split_key else "",
             keys=(*info, *columns),
         )
     except _FrameError as error:
@@ -153,8 +163,7 @@ def _atomic_numbers(columns: dict[str, NDArray[Any]]) -> NDArray[np.int64]:
     return np.where(whole, given, 0).astype(np.int64)
 
 
-def _periodic(info: dict[str, Any]) -> bool:
-    """As ASE reads it: a cell without pbc is periodic."""
-    if "pbc" in info:
-        return bool(np.any(info["pbc"]))
-    return "Lattice" in info
+def _box(info: dict[str, Any]) -> Box | None:
+    """ASE hands the cell vectors of ``Lattice`` on as columns."""
+    lattice = info.get("Lattice")
+    return box_or_none(None if lattice is None else np.transpose(lattice), info.get("pbc"))

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mfscale.data.imports.kept_split import WORDS, code_of
 from mfscale.data.imports.method_keys import MethodKeys
+from mfscale.data.periodic import is_usable, periodic_pairs
 
 MOST_ATOMS = 100_000
 """A structure that claims more is damaged or hostile; nothing is allocated for it."""
@@ -30,6 +33,14 @@ class Label:
     forces: NDArray[np.float64] | None
 
 
+@dataclass(frozen=True, eq=False)
+class Box:
+    """Cell vectors, rows of (3, 3) in Å, and which (3,) are periodic."""
+
+    cell: NDArray[np.float64]
+    pbc: NDArray[np.bool_]
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Record:
     """A structure of n atoms.
@@ -44,8 +55,10 @@ class Record:
         By method; methods that did not label it are absent.
     molecule
         A name, or empty: its formula is taken.
-    periodic
-        Whether any direction is.
+    box
+        Of a periodic structure.
+    subset
+        What the source calls its subset, or empty.
     keys
         What the source has beside structures: names for messages.
     """
@@ -55,7 +68,8 @@ class Record:
     positions: NDArray[np.float64]
     labels: dict[str, Label]
     molecule: str = ""
-    periodic: bool = False
+    box: Box | None = None
+    subset: str = ""
     keys: tuple[str, ...] = field(default=())
 
 
@@ -67,11 +81,33 @@ class Bad:
     reason: str
 
 
+_LOOKED_AT_A = 1.0
 _FEW = 200  # atoms, up to which all distances are looked at rather than searched
 
 Item = Record | Bad
-Reader = Callable[[Path, Sequence[MethodKeys]], tuple[int, Iterator[tuple[int, Item]]]]
-"""File, methods → total (bytes, rows or structures), and how far one is with each item."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reading:
+    """A source being read.
+
+    Attributes
+    ----------
+    total
+        Bytes, rows or structures.
+    items
+        How far one is, and a structure.
+    notes
+        What people should know of the source, sentences.
+    """
+
+    total: int
+    items: Iterator[tuple[int, Item]]
+    notes: tuple[str, ...] = ()
+
+
+Reader = Callable[[Path, Sequence[MethodKeys], str | None], Reading]
+"""File or folder, methods, and the key of a structure that names its subset."""
 
 
 def problem_of(record: Record) -> str | None:  # noqa: PLR0911 - a list of checks
@@ -85,9 +121,11 @@ def problem_of(record: Record) -> str | None:  # noqa: PLR0911 - a list of check
         return "unknown element"
     if not (np.abs(record.positions) < FARTHEST_A).all():
         return "positions are not finite, or beyond 1e6 Å"
-    if record.periodic:
-        return "is periodic"
-    if _closest(record.positions) < CLOSEST_A:
+    if record.box and not is_usable(record.box.cell, record.box.pbc):
+        return "is periodic, but its cell is flat, not finite, or under 0.5 or over 1e4 Å"
+    if code_of(record.subset) is None:
+        return f"is in a subset {record.subset[:20]!r}, which is none of {WORDS}"
+    if _closest(record.positions, record.box) < CLOSEST_A:
         return f"two atoms are closer than {CLOSEST_A} Å"
     faults = (_fault_of(label, n) for label in record.labels.values())
     return next(
@@ -105,15 +143,27 @@ def _fault_of(label: Label, n: int) -> str | None:
     return None if (np.abs(label.forces) < LARGEST_EV).all() else "forces are not finite"
 
 
-def _closest(positions: NDArray[np.float64]) -> float:
-    """The shortest distance of two atoms, Å."""
+def _closest(positions: NDArray[np.float64], box: Box | None) -> float:
+    """The shortest distance of two atoms or their images, Å, as far as it matters."""
+    if box:
+        i, j, shift = periodic_pairs(positions, box.cell, box.pbc, _LOOKED_AT_A)
+        apart = positions[j] - positions[i] + shift @ box.cell
+        return float(np.linalg.norm(apart, axis=1).min(initial=np.inf))
     from scipy.spatial import cKDTree  # noqa: PLC0415 - an import alone needs it
-    from scipy.spatial.distance import pdist  # noqa: PLC0415 - likewise
 
     if len(positions) <= _FEW:
-        return float(pdist(positions).min(initial=np.inf))
+        one, other = _pairs(len(positions))
+        apart = positions[one] - positions[other]
+        return float(np.sqrt(np.einsum("ij,ij->i", apart, apart).min(initial=np.inf)))
     nearest = np.asarray(cKDTree(positions).query(positions, k=2)[0])
     return float(nearest[:, 1].min())
+
+
+@lru_cache(maxsize=_FEW)
+def _pairs(n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Both atoms of all pairs."""
+    one, other = np.triu_indices(n, 1)
+    return one, other
 
 
 def label_or_reason(keys: MethodKeys, energy: Any, forces: Any) -> Label | str | None:  # noqa: ANN401
@@ -152,6 +202,28 @@ def as_numbers(value: Any) -> NDArray[np.float64] | None:  # noqa: ANN401 - what
     except (ValueError, TypeError, OverflowError):
         return None
     return array.astype(np.float64) if array.dtype.kind in "iuf" else None
+
+
+def box_or_none(cell: Any, pbc: Any) -> Box | None:  # noqa: ANN401 - whatever a source holds
+    """A periodic structure's box from what a source says; None for a molecule.
+
+    A cell without word on periodic directions is periodic, as ASE reads it; one of zeros is none.
+    What is no cell becomes one that `problem_of` refuses, unless no direction is periodic.
+    """
+    vectors = np.zeros((3, 3)) if cell is None else as_numbers(cell)
+    if vectors is not None and not vectors.size:
+        vectors = np.zeros((3, 3))
+    if vectors is None or vectors.size not in {3, 9}:
+        vectors = np.full((3, 3), np.nan)  # which no check lets pass
+    vectors = np.diag(vectors.reshape(-1)) if vectors.size == 3 else vectors.reshape(3, 3)
+    if pbc is None:
+        along = np.full(3, bool(vectors.any()))
+    else:
+        try:
+            along = np.broadcast_to(np.asarray(pbc, dtype=np.bool_).reshape(-1), (3,)).copy()
+        except (ValueError, TypeError):
+            along = np.ones(3, dtype=np.bool_)
+    return Box(vectors, along) if along.any() else None
 
 
 def cause(error: Exception) -> str:

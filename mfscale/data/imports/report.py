@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+_LOW_AGREEMENT = 0.5
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
@@ -38,6 +40,9 @@ class MethodReport:
         Kept, but far from all others after offsets per element; source places of the farthest.
     largest_force_ev_a
         Largest component of a force, eV/Å; None without forces.
+    forces_agreement
+        Rank correlation of energy differences of near structures with what forces say that they
+        are; None without forces or near structures.
     """
 
     method: str
@@ -50,6 +55,7 @@ class MethodReport:
     outliers: int
     outlier_examples: tuple[str, ...]
     largest_force_ev_a: float | None
+    forces_agreement: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +73,11 @@ class ImportReport:
     dropped
         Reason → structures left out though nothing is wrong with them.
     duplicates, matched
-        Structures that repeat one of their own source, or of another source, whose labels join.
+        Structures that repeat an earlier one and bring nothing new, or a label, which joins.
+    in_two_subsets
+        Structures that sources have in two subsets; the first was taken.
+    notes
+        What the sources say of themselves, sentences.
     elements
         Symbol → structures that hold it, and its atoms.
     methods
@@ -85,6 +95,8 @@ class ImportReport:
     dropped: dict[str, int]
     duplicates: int
     matched: int
+    in_two_subsets: int
+    notes: tuple[str, ...]
     elements: dict[str, tuple[int, int]]
     methods: tuple[MethodReport, ...]
     splits: tuple[str, ...]
@@ -98,8 +110,8 @@ class ImportReport:
         """A page for people."""
         lines = [f"{self.path}: {self.kept} structures kept of {self.read} read"]
         merged = (
-            (self.matched, "joined to equal ones of another source"),
-            (self.duplicates, "duplicates of one in the same source"),
+            (self.matched, "joined to equal ones, with their labels"),
+            (self.duplicates, "duplicates, which bring nothing new"),
         )
         lines += [f"  {n} {what}" for n, what in merged if n]
         lines += [f"  {n} dropped: {reason}" for reason, n in self.dropped.items()]
@@ -115,16 +127,24 @@ class ImportReport:
             f"{symbol}: {atoms} atoms in {structures} structures"
             for symbol, (structures, atoms) in self.elements.items()
         ]
+        lines += self.notes
         lines += [f"careful: {caution}" for caution in self.cautions()]
         return "\n".join(lines)
 
     def cautions(self) -> list[str]:
         """What its reader had better look at."""
         said = list(self.doubts)
+        if self.in_two_subsets:
+            said.append(f"{self.in_two_subsets} structures are in two subsets of the sources")
         for m in self.methods:
             if m.outliers:
                 places = "; ".join(m.outlier_examples)
                 said.append(f"{m.method}: {m.outliers} energies far from all others ({places})")
+            if m.forces_agreement is not None and m.forces_agreement < _LOW_AGREEMENT:
+                said.append(
+                    f"{m.method}: forces do not follow the energies (rank correlation "
+                    f"{m.forces_agreement:.2f} with energy differences of near structures)"
+                )
             if m.contradictions:
                 said.append(
                     f"{m.method}: {m.contradictions} labels left out, for an equal structure that "

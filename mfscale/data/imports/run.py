@@ -12,9 +12,8 @@ import numpy as np
 from mfscale.data.dataset import Dataset
 from mfscale.data.embedded import EMBEDDED
 from mfscale.data.errors import DatasetError
-from mfscale.data.imports.ani_hdf5 import ANI1X_METHODS, read_ani_hdf5
-from mfscale.data.imports.ase_db import read_ase_db
-from mfscale.data.imports.extxyz import read_extxyz
+from mfscale.data.imports.formats import format_of, methods_of
+from mfscale.data.imports.matching import TOLERANCE_A
 from mfscale.data.imports.method_keys import NAME, MethodKeys, check_methods
 from mfscale.data.imports.record import Bad, Reader, Record, problem_of
 from mfscale.data.imports.report import Fault, ImportReport, place_in
@@ -23,24 +22,12 @@ from mfscale.data.imports.spool import Spool
 from mfscale.data.imports.summary import summarise
 from mfscale.data.imports.writer import write_dataset
 
-READERS: dict[str, Reader] = {
-    ".xyz": read_extxyz,
-    ".extxyz": read_extxyz,
-    ".db": read_ase_db,
-    ".h5": read_ani_hdf5,
-    ".hdf5": read_ani_hdf5,
-}
-"""Ending of a file's name → what reads it."""
-
 REPORT_FILE = "import.json"
 
-_EXAMPLES = 3
-_WHY = {
-    "is periodic": "graphs here are of molecules, without periodic images; if these are molecules "
-    'in boxes, say so in the source (pbc="F F F")',
-}
-"""Reason of a fault → what a reader may not know."""
+LARGEST_TOLERANCE_A = 0.1
+"""Structures farther apart than this are not one."""
 
+_EXAMPLES = 3
 OnProgress = Callable[[Path, int, int], None]
 """Source, how far one is in it, and how far there is to go (bytes, rows or structures)."""
 
@@ -65,6 +52,16 @@ class _Faults:
         )
 
 
+@dataclass
+class _Came:
+    """What came of the sources: structures, what is wrong, keys of the first, what sources say."""
+
+    read: int = 0
+    faults: _Faults = field(default_factory=_Faults)
+    keys: set[str] = field(default_factory=set)
+    notes: tuple[str, ...] = ()
+
+
 def import_dataset(
     sources: Sequence[Path],
     destination: Path,
@@ -74,6 +71,8 @@ def import_dataset(
     only_with: Collection[str] = (),
     subsets: Mapping[str, float] | None = None,
     seed: int = 0,
+    split_key: str | None = None,
+    tolerance_a: float = TOLERANCE_A,
     drop_bad: bool = False,
     trust_units: bool = False,
     description: str = "",
@@ -88,19 +87,22 @@ def import_dataset(
     Parameters
     ----------
     sources
-        Extended XYZ (``.xyz``, ``.extxyz``), ASE databases (``.db``) or HDF5 in the layout of
-        ANI-1x (``.h5``, ``.hdf5``). Structures that agree within 1e-4 Å, atoms in the same order,
-        are one, and their labels join.
+        Files or folders that `mfscale.data.imports.formats` knows. Structures whose coordinates
+        agree, atoms in the same order, are one, and their labels join.
     destination
         A directory that does not exist.
     name
         Of the dataset.
     methods
-        Where labels are; may be left out for HDF5, whose keys are then those of ANI-1x.
+        Where labels are; may be left out for sources that say it themselves.
     only_with
         Methods that every structure must have a label of.
     subsets, seed
         Subset → structures or share, and what draws them.
+    split_key
+        Key of a structure that names its subset.
+    tolerance_a
+        How far coordinates of equal structures may be apart, Å.
     drop_bad
         Leave structures out that cannot be taken, instead of refusing all.
     trust_units
@@ -117,8 +119,12 @@ def import_dataset(
     """
     sources = [Path(source) for source in sources]
     _check_names(name, destination)
-    readers = [_reader(source) for source in sources]
-    methods = _methods(methods, readers)
+    if not 0 <= tolerance_a < LARGEST_TOLERANCE_A:
+        raise DatasetError(
+            f"--tolerance {tolerance_a}: name a length of 0 to {LARGEST_TOLERANCE_A} Å"
+        )
+    readers = [format_of(source).read for source in sources]
+    methods = tuple(methods) or methods_of(sources)
     check_methods(methods, sources)
     unknown = sorted(set(only_with) - {method.name for method in methods})
     if unknown:
@@ -130,9 +136,9 @@ def import_dataset(
         (building / "spool").mkdir()
         spool = Spool(building / "spool", methods)
         with spool:
-            read, faults, keys = _read(sources, readers, methods, spool, progress)
-        _check_found(read, faults, keys, methods, spool, drop_bad=drop_bad)
-        selection = select(spool, methods, only_with)
+            came = _read(sources, readers, methods, split_key, spool, progress)
+        _check_found(came, methods, spool, drop_bad=drop_bad)
+        selection = select(spool, methods, only_with, tolerance_a)
         (building / "dataset").mkdir()
         write_dataset(
             building / "dataset",
@@ -152,8 +158,9 @@ def import_dataset(
             methods=methods,
             spool=spool,
             selection=selection,
-            read=read,
-            faults=faults.all(),
+            read=came.read,
+            faults=came.faults.all(),
+            notes=came.notes,
         )
         if report.doubts and not trust_units:
             raise DatasetError(
@@ -181,81 +188,53 @@ def _check_names(name: str, destination: Path) -> None:
         raise DatasetError(f"{destination}: exists already; choose another place with --out")
 
 
-def _reader(source: Path) -> Reader:
-    if not source.is_file():
-        raise DatasetError(f"{source}: no such file")
-    reader = READERS.get(source.suffix.lower())
-    if reader is None:
-        raise DatasetError(
-            f"{source}: cannot tell its format; files end in {', '.join(READERS)} (extended XYZ, "
-            f"ASE database, HDF5 as of ANI-1x)"
-        )
-    return reader
-
-
-def _methods(methods: Sequence[MethodKeys], readers: Sequence[Reader]) -> tuple[MethodKeys, ...]:
-    if methods:
-        return tuple(methods)
-    if set(readers) == {read_ani_hdf5}:
-        return ANI1X_METHODS
-    raise DatasetError(
-        "say where labels are, for example --method dft:energy=dft_energy,forces=dft_forces"
-    )
-
-
 def _read(
     sources: Sequence[Path],
     readers: Sequence[Reader],
     methods: Sequence[MethodKeys],
+    split_key: str | None,
     spool: Spool,
     progress: OnProgress,
-) -> tuple[int, _Faults, set[str]]:
-    """Spool what passes; how many structures came, what is wrong, keys of the first structures."""
-    faults = _Faults()
-    keys: set[str] = set()
-    read = 0
+) -> _Came:
+    """Spool what passes."""
+    came = _Came()
     for source, (path, reader) in enumerate(zip(sources, readers, strict=True)):
-        total, items = reader(path, [method for method in methods if method.is_in(path)])
-        for done, item in items:
-            read += 1
+        reading = reader(path, [method for method in methods if method.is_in(path)], split_key)
+        came.notes += reading.notes
+        for done, item in reading.items:
+            came.read += 1
             reason = item.reason if isinstance(item, Bad) else problem_of(item)
             if reason:
-                faults.add(reason, place_in(sources, source, item.number))
+                came.faults.add(reason, place_in(sources, source, item.number))
             elif isinstance(item, Record):
                 if item.number < _EXAMPLES:
-                    keys |= set(item.keys)
+                    came.keys |= set(item.keys)
                 spool.append(item, source)
-            if read % 256 == 0:
-                progress(path, done, total)
-        progress(path, total, total)
-    return read, faults, keys
+            if came.read % 256 == 0:
+                progress(path, done, reading.total)
+        progress(path, reading.total, reading.total)
+    return came
 
 
 def _check_found(
-    read: int,
-    faults: _Faults,
-    keys: set[str],
-    methods: Sequence[MethodKeys],
-    spool: Spool,
-    *,
-    drop_bad: bool,
+    came: _Came, methods: Sequence[MethodKeys], spool: Spool, *, drop_bad: bool
 ) -> None:
     """Raise `DatasetError` for structures that cannot be taken, and for methods without a label."""
-    bad = sum(faults.counts.values())
-    if bad and (not drop_bad or bad == read):
-        hints = [hint for reason, hint in _WHY.items() if reason in faults.counts]
-        remedy = "correct them" if bad == read else "correct them, or leave them out: --drop-bad"
+    bad = sum(came.faults.counts.values())
+    if bad and (not drop_bad or bad == came.read):
+        remedy = (
+            "correct them" if bad == came.read else "correct them, or leave them out: --drop-bad"
+        )
         raise DatasetError(
-            f"{bad} of {read} structures cannot be imported: "
-            + "; ".join(map(str, faults.all()))
-            + "".join(f". Why: {hint}" for hint in hints)
+            f"{bad} of {came.read} structures cannot be imported: "
+            + "; ".join(map(str, came.faults.all()))
             + f". Please {remedy}; nothing was imported"
         )
-    if not read:
+    if not came.read:
         raise DatasetError("the sources hold no structures; nothing was imported")
     for method in methods:
         if not np.isfinite(spool.read(f"{method.name}_energy")).any():
             raise DatasetError(
                 f"method {method.name}: no structure has an energy {method.energy!r}; keys there "
-                f"are {', '.join(sorted(keys)) or 'none'}"
+                f"are {', '.join(sorted(came.keys)) or 'none'}"
             )

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfscale.data.errors import DatasetError
+from mfscale.data.imports import kept_split
+from mfscale.data.imports.matching import TOLERANCE_A, equal_structures
 from mfscale.data.imports.method_keys import MethodKeys
 from mfscale.data.imports.spool import Spool
 
@@ -30,13 +32,17 @@ class Selection:
     dropped
         Reason → structures left out.
     duplicates
-        Structures that repeat an earlier one of the same source.
+        Structures that repeat an earlier one and bring nothing that is kept.
     matched
-        Structures that repeat one of another source: their labels join.
+        Structures that repeat an earlier one and bring it a label.
     contradictions
         Method → labels left out because an equal structure has another energy (by over 1 meV).
     without_forces
         Method → labels left out because they lack the forces that the method has.
+    subset
+        (K,) codes of the source's own subsets, see `mfscale.data.imports.kept_split`.
+    in_two_subsets
+        Structures that the source has in two subsets; the first is taken.
     """
 
     rows: Indices
@@ -46,9 +52,16 @@ class Selection:
     matched: int
     contradictions: dict[str, int]
     without_forces: dict[str, int]
+    subset: NDArray[np.uint8]
+    in_two_subsets: int
 
 
-def select(spool: Spool, methods: Sequence[MethodKeys], only_with: Collection[str]) -> Selection:
+def select(
+    spool: Spool,
+    methods: Sequence[MethodKeys],
+    only_with: Collection[str],
+    tolerance_a: float = TOLERANCE_A,
+) -> Selection:
     """Merge equal structures and choose those that have a label.
 
     Parameters
@@ -59,19 +72,20 @@ def select(spool: Spool, methods: Sequence[MethodKeys], only_with: Collection[st
         Whose labels it has.
     only_with
         Methods that every kept structure must have a label of.
+    tolerance_a
+        How far coordinates of equal structures may be apart, Å.
 
     Raises
     ------
     DatasetError
         When a method has no label at all, or nothing is left.
     """
-    group = _groups(spool.read("key"), spool.read("shifted_key"))
+    group = _groups(spool, tolerance_a)
     n_groups = int(group.max(initial=-1)) + 1
     first_row = np.full(n_groups, len(group))
     np.minimum.at(first_row, group, np.arange(len(group)))
-    source = spool.read("source")
     repeats = first_row[group] != np.arange(len(group))
-    elsewhere = int((source[repeats] != source[first_row[group[repeats]]]).sum())
+    brings = np.zeros(len(group), dtype=np.bool_)
     chosen: dict[str, tuple[Indices, Indices]] = {}
     contradictions, without_forces = {}, {}
     keep = np.zeros(n_groups, dtype=np.bool_)
@@ -90,6 +104,7 @@ def select(spool: Spool, methods: Sequence[MethodKeys], only_with: Collection[st
         rows = np.flatnonzero(labelled)
         groups, place = np.unique(group[rows], return_index=True)
         chosen[method.name] = rows[place], groups
+        brings[rows[place]] = True
         kept_energy = np.full(n_groups, np.nan)
         kept_energy[groups] = energy[rows[place]]
         apart = np.abs(energy[rows] - kept_energy[group[rows]]) > _SAME_EV
@@ -106,14 +121,17 @@ def select(spool: Spool, methods: Sequence[MethodKeys], only_with: Collection[st
     order = np.flatnonzero(keep)[np.argsort(first_row[keep], kind="stable")]
     place_of = np.full(n_groups, -1)
     place_of[order] = np.arange(len(order))
+    subset, in_two = kept_split.of_groups(spool.read("subset"), group, n_groups)
     return Selection(
         rows=first_row[order],
         labels={name: _placed(rows, place_of[groups]) for name, (rows, groups) in chosen.items()},
         dropped=+dropped,
-        duplicates=int(repeats.sum()) - elsewhere,
-        matched=elsewhere,
+        duplicates=int((repeats & ~brings).sum()),
+        matched=int((repeats & brings).sum()),
         contradictions=contradictions,
         without_forces=without_forces,
+        subset=subset[order],
+        in_two_subsets=in_two,
     )
 
 
@@ -123,17 +141,15 @@ def _placed(rows: Indices, places: Indices) -> tuple[Indices, Indices]:
     return rows[kept][order], places[kept][order]
 
 
-def _groups(key: NDArray[np.uint64], shifted: NDArray[np.uint64]) -> Indices:
-    """Number (S,) of each structure's set: structures that share a key of either grid are one."""
-    from scipy.sparse import coo_array  # noqa: PLC0415 - an import alone needs it
-    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 - likewise
-
-    one = np.unique(key, return_inverse=True)[1]
-    other = np.unique(shifted, return_inverse=True)[1]
-    a, b = int(one.max(initial=-1)) + 1, int(other.max(initial=-1)) + 1
-    graph = coo_array((np.ones(len(one), np.int8), (one, a + other)), shape=(a + b, a + b))
-    number = connected_components(graph, directed=False)[1]
-    return np.asarray(np.unique(number[one], return_inverse=True)[1], dtype=np.int64)
+def _groups(spool: Spool, tolerance_a: float) -> Indices:
+    """Number (S,) of each structure's set of equal ones."""
+    return equal_structures(
+        kind=spool.read("kind"),
+        projections=spool.read("projections"),
+        positions=spool.read("positions"),
+        first_atom=spool.first("n_atoms"),
+        tolerance_a=tolerance_a,
+    )
 
 
 def _said(dropped: Counter[str]) -> list[str]:

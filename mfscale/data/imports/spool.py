@@ -4,8 +4,8 @@ Of a structure some tens of bytes are looked at again in memory (its keys, energ
 atoms and forces stay in the files, which are mapped.
 """
 
-import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfscale.data import ragged
+from mfscale.data.imports.kept_split import code_of
+from mfscale.data.imports.matching import kind_of, projections
 from mfscale.data.imports.method_keys import MethodKeys
 from mfscale.data.imports.record import Record
-
-GRID_A = 1e-4
-"""Structures whose atoms agree within about this are one, whoever rounded their coordinates."""
+from mfscale.data.splits import NO_SUBSET
 
 _BUFFER = 1 << 20
 
@@ -39,6 +39,8 @@ class Spool:
         Names, in the order in which they came.
     n_structures
         Written so far.
+    n_periodic
+        Of them periodic: those alone have a ``cell`` and ``pbc``, at the place that ``box`` says.
     """
 
     def __init__(self, directory: Path, methods: Sequence[MethodKeys]) -> None:
@@ -51,8 +53,12 @@ class Spool:
             "molecule": "<i4",
             "source": "<i4",
             "number": "<i8",
-            "key": "<u8",
-            "shifted_key": "<u8",
+            "subset": "<u1",
+            "box": "<i4",
+            "cell": "<f8",
+            "pbc": "|b1",
+            "kind": "<u8",
+            "projections": "<f8",
         }
         for method in methods:
             self._dtypes[f"{method.name}_energy"] = "<f8"
@@ -63,6 +69,7 @@ class Spool:
         }
         self._molecules: dict[str, int] = {}
         self.n_structures = 0
+        self.n_periodic = 0
 
     def __enter__(self) -> Self:
         return self
@@ -84,15 +91,21 @@ class Spool:
         """Write a structure that has passed its checks, and the labels it has."""
         name = record.molecule or formula(record.numbers)
         molecule = self._molecules.setdefault(name, len(self._molecules))
-        key, shifted = grid_keys(record.numbers, record.positions)
+        code = code_of(record.subset)
         self._put("numbers", record.numbers)
         self._put("positions", record.positions)
         self._put("n_atoms", len(record.numbers))
         self._put("molecule", molecule)
         self._put("source", source)
         self._put("number", record.number)
-        self._put("key", key)
-        self._put("shifted_key", shifted)
+        self._put("subset", NO_SUBSET if code is None else code)
+        self._put("kind", kind_of(record.numbers, record.box))
+        self._put("box", self.n_periodic if record.box else -1)
+        if record.box:
+            self._put("cell", record.box.cell)
+            self._put("pbc", record.box.pbc)
+            self.n_periodic += 1
+        self._put("projections", projections(record.positions))
         for method in self._methods:
             label = record.labels.get(method.name)
             forces = None if label is None else label.forces
@@ -108,16 +121,30 @@ class Spool:
             file.close()
 
     def read(self, name: str) -> NDArray[Any]:
-        """An array of the spool, mapped; after `close`. Atoms and forces come as (…, 3)."""
+        """An array of the spool, mapped; after `close`. Atoms and forces come as (…, 3).
+
+        Projections come as (…, 2).
+        """
         file = self._directory / f"{name}.bin"
         dtype = np.dtype(self._dtypes[name])
         array: NDArray[Any] = np.zeros(0, dtype)
         if file.stat().st_size:
             array = np.memmap(file, dtype=dtype, mode="r").view(np.ndarray)
+        if name == "projections":
+            return array.reshape(-1, 2)
         vectors = name == "positions" or (
             name.endswith("_forces") and not name.endswith("_n_forces")
         )
         return array.reshape(-1, 3) if vectors else array
+
+    def boxes(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Cells (k, 3, 3) and periodic directions (k, 3) of structures; zeros for molecules."""
+        cell, pbc = np.zeros((len(rows), 3, 3)), np.zeros((len(rows), 3), dtype=np.bool_)
+        place = self.read("box")[rows]
+        periodic = place >= 0
+        cell[periodic] = self.read("cell").reshape(-1, 3, 3)[place[periodic]]
+        pbc[periodic] = self.read("pbc").reshape(-1, 3)[place[periodic]]
+        return cell, pbc
 
     def first(self, name: str) -> NDArray[np.int64]:
         """Where each structure begins in `numbers` (``n_atoms``) or in forces (``…_n_forces``)."""
@@ -127,27 +154,17 @@ class Spool:
         self._files[name].write(np.asarray(value).astype(self._dtypes[name]).tobytes())
 
 
-def grid_keys(numbers: NDArray[np.int64], positions: NDArray[np.float64]) -> tuple[int, int]:
-    """Two hashes of a structure on grids of `GRID_A` that are half a step apart.
-
-    Coordinates that differ by rounding fall into the same cell of one grid or of the other.
-    """
-    scaled = np.clip(positions / GRID_A, -(2.0**62), 2.0**62)
-    elements = numbers.astype("|u1").tobytes()
-    return _hash(elements, np.rint(scaled)), _hash(elements, np.floor(scaled))
-
-
 def formula(numbers: NDArray[np.int64]) -> str:
     """The formula in Hill's order: C and H first if there is carbon, then by the alphabet."""
+    return _formula(numbers.astype("|u1").tobytes())
+
+
+@lru_cache(maxsize=4096)
+def _formula(numbers: bytes) -> str:
     from ase.data import chemical_symbols  # noqa: PLC0415 - many commands need no ASE
 
-    z, counts = np.unique(numbers, return_counts=True)
+    z, counts = np.unique(np.frombuffer(numbers, dtype=np.uint8), return_counts=True)
     of = {chemical_symbols[i]: n for i, n in zip(z.tolist(), counts.tolist(), strict=True)}
     first = [symbol for symbol in ("C", "H") if "C" in of and symbol in of]
     order = first + sorted(set(of) - set(first))
     return "".join(symbol + (str(of[symbol]) if of[symbol] > 1 else "") for symbol in order)
-
-
-def _hash(elements: bytes, cells: NDArray[np.float64]) -> int:
-    content = elements + cells.astype("<i8").tobytes()
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")

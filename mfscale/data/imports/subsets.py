@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mfscale.data.digests import keyed
 from mfscale.data.errors import DatasetError
-from mfscale.data.splits import SUBSETS
+from mfscale.data.splits import SUBSETS, TRAINING_SUBSETS
 
 SHARES = {"a": 0.2, "b": 0.4, "c": 0.2, "t": 0.2}
 """About the paper's: its a, c and t are as large, its b is larger."""
@@ -103,3 +103,29 @@ def divide(
     subset = np.empty(len(order), dtype=np.uint8)
     subset[order] = codes
     return subset
+
+
+def check_split(subset: NDArray[np.uint8], structures_of: Mapping[str, NDArray[np.int64]]) -> None:
+    """Raise `DatasetError` unless every method can be trained on and tested.
+
+    Parameters
+    ----------
+    subset
+        (S,) codes.
+    structures_of
+        Method → structures with a label.
+    """
+    for method, structures in structures_of.items():
+        there = in_subsets(subset, structures)
+        if not there[-1] or not there[:-1].any():
+            counts = ", ".join(f"{s} {n}" for s, n in zip(SUBSETS, there.tolist(), strict=True))
+            raise DatasetError(
+                f"method {method}: labels by subset would be {counts}; it needs some in t and "
+                f"some in one of {', '.join(TRAINING_SUBSETS)}: import more labels, or set --subset"
+            )
+
+
+def in_subsets(subset: NDArray[np.uint8], structures: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many (4,) of some structures are in each subset."""
+    counts: NDArray[np.int64] = np.bincount(subset[structures], minlength=len(SUBSETS))
+    return counts

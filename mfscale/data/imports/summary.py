@@ -11,6 +11,7 @@ from mfscale.data.imports.inspection import outliers, residuals, unit_doubts
 from mfscale.data.imports.method_keys import MethodKeys
 from mfscale.data.imports.report import Fault, ImportReport, MethodReport, place_in
 from mfscale.data.imports.selection import Selection
+from mfscale.data.imports.slopes import slope_doubt, slopes
 from mfscale.data.imports.spool import Spool
 from mfscale.data.splits import SUBSETS, TRAINING_SUBSETS
 
@@ -27,6 +28,7 @@ def summarise(
     selection: Selection,
     read: int,
     faults: Sequence[Fault],
+    notes: Sequence[str],
 ) -> ImportReport:
     """Count what was kept and left out, and look at the labels that were kept.
 
@@ -36,11 +38,13 @@ def summarise(
         Still where it was built.
     destination
         Where it will be.
-    sources, methods, spool, selection, read, faults
+    sources, methods, spool, selection, read, faults, notes
         What came, and what was chosen of it.
     """
     left = {}
     reports = []
+    steep = {m.name: slopes(dataset, m.name) if m.forces else None for m in methods}
+    said = [slope_doubt(name, found) for name, found in steep.items() if found]
     for method in methods:
         structures, per_atom = residuals(dataset, method.name)
         left[method.name] = per_atom
@@ -58,6 +62,7 @@ def summarise(
                 without_forces=selection.without_forces.get(method.name, 0),
                 outliers=far.count,
                 outlier_examples=tuple(place_in(sources, *place) for place in places),
+                forces_agreement=found.agreement if (found := steep[method.name]) else None,
                 largest_force_ev_a=_largest_force(dataset, method.name) if method.forces else None,
             )
         )
@@ -71,10 +76,12 @@ def summarise(
         dropped=dict(selection.dropped),
         duplicates=selection.duplicates,
         matched=selection.matched,
+        in_two_subsets=selection.in_two_subsets,
+        notes=tuple(notes),
         elements=_elements(dataset),
         methods=tuple(reports),
         splits=dataset.splits,
-        doubts=tuple(unit_doubts(dataset, left)),
+        doubts=(*unit_doubts(dataset, left), *(doubt for doubt in said if doubt)),
     )
 
 

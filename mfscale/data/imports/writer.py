@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from mfscale.data import ragged
 from mfscale.data.arrays import array_layout
 from mfscale.data.digests import forces_digests, leading_bits, structure_digests
-from mfscale.data.errors import DatasetError
 from mfscale.data.header import Header, write_header
+from mfscale.data.imports import kept_split
 from mfscale.data.imports.method_keys import MethodKeys
 from mfscale.data.imports.selection import Selection
 from mfscale.data.imports.spool import Spool
-from mfscale.data.imports.subsets import divide, sizes_of
-from mfscale.data.splits import SUBSETS, TRAINING_SUBSETS, subsets_by_molecule
+from mfscale.data.imports.subsets import check_split, divide, in_subsets, sizes_of
+from mfscale.data.splits import NO_SUBSET, SUBSETS, subsets_by_molecule
 
 _AT_ONCE = 20_000
 """Structures gathered at a time."""
@@ -26,6 +26,7 @@ SPLITS = {
     "each combination of methods",
     "molecule": "whole molecules, in the order of the SHA-256 of their names, each to the subset "
     "that lacks most of its share of the structures of the dearest method in the random split",
+    kept_split.SPLIT: "as the source has it",
 }
 
 
@@ -71,13 +72,15 @@ def write_dataset(
     for bit, method in enumerate(methods):
         pattern[arrays[f"{method.name}_structure"]] += 1 << bit
     arrays["split_random"] = divide(leading_bits(arrays["digest"]), pattern, sizes, seed)
-    _check_split(arrays["split_random"], arrays, methods)
+    structures_of = {method.name: arrays[f"{method.name}_structure"] for method in methods}
+    check_split(arrays["split_random"], structures_of)
     used, arrays["molecule"] = np.unique(arrays["molecule"], return_inverse=True)
     molecules = tuple(spool.molecules[m] for m in used.tolist())
     splits = {"random": SPLITS["random"]}
     by_molecule = _split_by_molecule(molecules, arrays, methods)
     if by_molecule is not None:
         splits["molecule"], arrays["split_molecule"] = SPLITS["molecule"], by_molecule
+    own_validation = _source_split(selection, splits, arrays)
     header = Header(
         name=name,
         description=description,
@@ -86,11 +89,26 @@ def write_dataset(
         molecules=molecules,
         methods=tuple(method.method() for method in methods),
         splits=splits,
+        own_validation=own_validation,
+        periodic=spool.n_periodic > 0,
     )
     for key, (dtype, _) in array_layout(header).items():
         if key in arrays:
             np.save(directory / f"{key}.npy", np.ascontiguousarray(arrays[key], dtype=dtype))
     write_header(header, directory)
+
+
+def _source_split(
+    selection: Selection, splits: dict[str, str], arrays: dict[str, NDArray[Any]]
+) -> tuple[str, ...]:
+    """Add the split that the source brings; its name if it says which are for validation."""
+    subset, validation = kept_split.subset_and_validation(selection.subset)
+    if (subset == NO_SUBSET).all():
+        return ()
+    name = kept_split.SPLIT
+    splits[name], arrays[f"split_{name}"] = SPLITS[name], subset
+    arrays[f"validation_{name}"] = validation
+    return (name,) if validation.any() else ()
 
 
 def _structures(directory: Path, spool: Spool, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -101,6 +119,10 @@ def _structures(directory: Path, spool: Spool, rows: NDArray[np.int64]) -> NDArr
     out_numbers = _create(directory, "numbers", "|u1", (total,))
     out_positions = _create(directory, "positions", "<f8", (total, 3))
     digest = _create(directory, "digest", "|u1", (len(rows), 16))
+    periodic = spool.n_periodic > 0
+    if periodic:
+        cells = _create(directory, "cell", "<f8", (len(rows), 3, 3))
+        pbc = _create(directory, "pbc", "|b1", (len(rows), 3))
     occurs = np.zeros(256, dtype=np.int64)
     place = 0
     for part in _parts(len(rows)):
@@ -109,7 +131,10 @@ def _structures(directory: Path, spool: Spool, rows: NDArray[np.int64]) -> NDArr
         z, r = numbers[atoms], positions[atoms]
         out_numbers[place : place + len(atoms)] = z
         out_positions[place : place + len(atoms)] = r
-        digest[part] = structure_digests(z, r, ragged.offsets(counts))
+        boxes: tuple[NDArray[Any], ...] = ()
+        if periodic:
+            cells[part], pbc[part] = boxes = spool.boxes(rows[part])
+        digest[part] = structure_digests(z, r, ragged.offsets(counts), *boxes)
         occurs += np.bincount(z, minlength=256)
         place += len(atoms)
     return occurs
@@ -154,20 +179,6 @@ def _labels(
     return arrays
 
 
-def _check_split(
-    subset: NDArray[np.uint8], arrays: Mapping[str, NDArray[Any]], methods: Sequence[MethodKeys]
-) -> None:
-    """Raise `DatasetError` unless every method can be trained on and tested."""
-    for method in methods:
-        there = _in_subsets(subset, arrays[f"{method.name}_structure"])
-        if not there[-1] or not there[:-1].any():
-            counts = ", ".join(f"{s} {n}" for s, n in zip(SUBSETS, there.tolist(), strict=True))
-            raise DatasetError(
-                f"method {method.name}: labels by subset would be {counts}; it needs some in t and "
-                f"some in one of {', '.join(TRAINING_SUBSETS)}: import more labels, or set --subset"
-            )
-
-
 def _split_by_molecule(
     molecules: Sequence[str], arrays: Mapping[str, NDArray[Any]], methods: Sequence[MethodKeys]
 ) -> NDArray[np.uint8] | None:
@@ -175,20 +186,15 @@ def _split_by_molecule(
     dearest = max(methods, key=lambda method: method.method().cost).name
     counted = np.zeros(len(arrays["molecule"]), dtype=np.bool_)
     counted[arrays[f"{dearest}_structure"]] = True
-    wanted = _in_subsets(arrays["split_random"], np.flatnonzero(counted))
+    wanted = in_subsets(arrays["split_random"], np.flatnonzero(counted))
     shares = dict(zip(SUBSETS, (wanted / wanted.sum()).tolist(), strict=True))
     split = subsets_by_molecule(molecules, arrays["molecule"], counted, shares)
     for method in methods:
         structures = arrays[f"{method.name}_structure"]
-        random = _in_subsets(arrays["split_random"], structures)
-        if (_in_subsets(split, structures)[random > 0] == 0).any():
+        random = in_subsets(arrays["split_random"], structures)
+        if (in_subsets(split, structures)[random > 0] == 0).any():
             return None
     return split
-
-
-def _in_subsets(subset: NDArray[np.uint8], structures: NDArray[np.int64]) -> NDArray[np.int64]:
-    counts: NDArray[np.int64] = np.bincount(subset[structures], minlength=len(SUBSETS))
-    return counts
 
 
 def _elements(occurs: NDArray[np.int64]) -> dict[str, int]:

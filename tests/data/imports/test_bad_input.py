@@ -36,8 +36,13 @@ def element(atoms: Atoms) -> None:
     atoms.numbers[0] = 0
 
 
+def image(atoms: Atoms) -> None:
+    atoms.pbc = True
+    atoms.positions[1] = atoms.positions[0] + [9, 0.1, 0]
+
+
 def cell(atoms: Atoms) -> None:
-    atoms.cell, atoms.pbc = np.eye(3) * 9, True
+    atoms.cell, atoms.pbc = np.diag([9, 9, 0.1]), True
 
 
 SPOILT: dict[str, tuple[Spoil, str]] = {
@@ -51,7 +56,8 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "coincidence": (coincidence, "two atoms are closer than 0.2 Å"),
     "enormous forces": (forces(lambda f: f * 1e200), "cheap forces are not finite"),
     "unknown element": (element, "unknown element"),
-    "periodic": (cell, "is periodic"),
+    "flat cell": (cell, "is periodic, but its cell is flat"),
+    "coincident images": (lambda a: a.set_cell([9, 9, 9]) or image(a), "closer than 0.2 Å"),
 }
 
 

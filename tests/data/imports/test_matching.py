@@ -1,0 +1,58 @@
+"""Structures are one when no coordinate is apart by more than the tolerance."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from mfscale.data import ragged
+from mfscale.data.imports.matching import equal_structures, kind_of, projections
+
+
+def groups(
+    numbers: list[NDArray[np.int64]], positions: list[NDArray[np.float64]], tolerance_a: float
+) -> NDArray[np.int64]:
+    return equal_structures(
+        kind=np.array([kind_of(z) for z in numbers], dtype=np.uint64),
+        projections=np.array([projections(r) for r in positions]),
+        positions=np.concatenate(positions),
+        first_atom=ragged.offsets(np.array([len(z) for z in numbers])),
+        tolerance_a=tolerance_a,
+    )
+
+
+@pytest.mark.parametrize("digits", [4, 5, 8])
+def test_rounded_coordinates_match_and_others_do_not(digits: int) -> None:
+    rng = np.random.default_rng(0)
+    numbers = [rng.integers(1, 9, size=n) for n in rng.integers(2, 20, size=300)]
+    exact = [rng.normal(scale=3, size=(len(z), 3)) for z in numbers]
+    rounded = [np.round(r, digits) for r in exact]
+    moved = [r + np.eye(len(r), 3) * 3e-4 for r in exact]
+    found = groups(numbers * 3, exact + rounded + moved, 1e-4)
+    assert (found[:300] == found[300:600]).all()
+    assert len(np.unique(found[:300])) == 300
+    assert not np.isin(found[600:], found[:600]).any()
+
+
+def test_the_same_atoms_in_another_order_are_another_structure() -> None:
+    water = np.array([8, 1, 1]), np.array([[0, 0, 0], [0.0, 0.8, 0.6], [0, -0.8, 0.6]])
+    order = [1, 0, 2]
+    found = groups([water[0], water[0][order]], [water[1], water[1][order]], 1e-4)
+    assert found[0] != found[1]
+
+
+def test_a_clump_of_equal_structures_is_one_set() -> None:
+    rng = np.random.default_rng(1)
+    z, r = np.full(10, 6), rng.normal(scale=3, size=(10, 3))
+    near = [r + rng.uniform(-1e-6, 1e-6, size=r.shape) for _ in range(3000)]
+    other = r + np.eye(10, 3) * 1e-2
+    found = groups([z] * 3001, [*near, other], 1e-4)
+    assert len(np.unique(found[:-1])) == 1
+    assert found[-1] != found[0]
+
+
+def test_close_frames_of_a_trajectory_stay_apart() -> None:
+    rng = np.random.default_rng(2)
+    walk = np.cumsum(rng.normal(scale=2e-3, size=(2000, 12, 3)), axis=0) + rng.normal(size=(12, 3))
+    found = groups([np.full(12, 6)] * 4000, [*walk, *walk], 1e-4)
+    assert (found[:2000] == found[2000:]).all()
+    assert len(np.unique(found)) == 2000
