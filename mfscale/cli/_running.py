@@ -51,7 +51,7 @@ def run_and_report(
     if to_run:
         for architecture in {stage.model.architecture for stage in to_run}:
             check_installed(architecture)
-        stderr.print(f"Running {graph.name} into {store.path} …", soft_wrap=True)
+        stderr.print(f"Running {graph.name} into {store} …", soft_wrap=True)
     with shown(len(graph.stages), quiet=json) as on_progress:
         summary = run(
             graph,
@@ -132,7 +132,7 @@ def _report(graph: "StudyGraph", store: "Store", summary: "Summary", *, json: bo
         print_json(
             {
                 "study": graph.name,
-                "store": str(store.path),
+                "store": str(store),
                 "stages": progress.total,
                 "cached": progress.cached,
                 "finished": progress.finished,
@@ -156,7 +156,7 @@ def _report(graph: "StudyGraph", store: "Store", summary: "Summary", *, json: bo
     console.print(
         Text(f"{graph.name}:", "bold"),
         f"{ran}, {progress.cached} of {progress.total} were cached, in "
-        f"{duration(summary.wall_time_s)}; results are in {store.path}",
+        f"{duration(summary.wall_time_s)}; results are in {store}",
         soft_wrap=True,
     )
     for choice in summary.choices:

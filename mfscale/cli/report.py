@@ -136,7 +136,7 @@ class _CurveOf:
         """The curve, or None if there is none to read."""
         from mfscale.results import StoreError
 
-        there = (self._store.path / "curves" / f"{stage_id}.parquet").exists()
+        there = self._store.place.exists(f"curves/{stage_id}.parquet")
         try:
             curve: pd.DataFrame = self._store.curve(stage_id).to_pandas()
         except StoreError as error:

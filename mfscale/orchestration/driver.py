@@ -102,7 +102,7 @@ def run(
             try:
                 store.compact()
             except StoreError as error:  # the rows are in the inbox, where all read them
-                campaign.warnings.append(f"{store.path} was not compacted ({error})")
+                campaign.warnings.append(f"{store} was not compacted ({error})")
     return Summary(
         progress=campaign.progress,
         wall_time_s=time.perf_counter() - began,
@@ -126,8 +126,8 @@ def _tune(
     threads = max(1, int(share))
     per_stage = {"cpu": min(share, float(threads)), "gpu": 1.0 if gpus else 0.0}
     campaign.constant = {
-        worker.STORE: str(campaign.store.path.resolve()),
-        worker.STOP: str(stopping.flag),
+        worker.STORE: campaign.store.address,
+        worker.STOP: stopping.flag,
         worker.THREADS: threads,
         worker.GPU: bool(gpus),
         worker.SAVE_EVERY: checkpoint_every_s,

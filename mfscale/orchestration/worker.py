@@ -11,9 +11,19 @@ from typing import Any
 
 import pyarrow as pa
 
-from mfscale.results import CURVE_SCHEMA, ERRORS_SCHEMA, Store, StoreError, turn
+from mfscale.results import (
+    CURVE_SCHEMA,
+    ERRORS_SCHEMA,
+    Held,
+    Store,
+    StoreError,
+    checkpoint,
+    log_file,
+    turn,
+)
+from mfscale.results.place import Local
 from mfscale.study import Stage
-from mfscale.training import POTENTIAL, Interrupted
+from mfscale.training import POTENTIAL, PROGRESS, Interrupted
 
 SETTLED = frozenset({"finished", "diverged"})
 """Statuses that are results: such a stage never runs again."""
@@ -51,50 +61,68 @@ def run_one(
         Asked often: whether to save the stage's progress and stop.
     """
     stage = Stage.model_validate_json(config[STAGE])
-    store = Store(config[STORE])
-    flag = _Flag(Path(config[STOP])) if STOP in config else None
+    try:
+        return _in_turn(stage, Store(config[STORE]), config, interrupted)
+    except StoreError as error:
+        return {"status": "failed", "reason": str(error)}
+
+
+def _in_turn(
+    stage: Stage, store: Store, config: dict[str, Any], interrupted: Callable[[], bool]
+) -> dict[str, Any]:
+    """Run a stage once no other process trains it."""
+    flag = _Flag(store, config[STOP]) if STOP in config else None
 
     def stop() -> bool:
         return interrupted() or (flag is not None and flag.is_there())
 
     # Beside the driver, which a worker may outlive for a moment, and perhaps beside another run.
-    with store.in_use(), turn(store, stage.id, give_up=stop) as ours:
-        if not ours:
+    with store.in_use() as run, turn(store, stage.id, give_up=stop) as held:
+        if held is None:
             return {"status": INTERRUPTED, "reason": "stopped while another run trains it"}
-        return _run(stage, store, config, stop)
+
+        def stop_or_lost() -> bool:
+            return stop() or run.lost() or held.lost()
+
+        return _run(stage, store, config, stop_or_lost, held)
 
 
 class _Flag:
-    """A file that may appear, looked for no more often than is cheap on any file system."""
+    """A file that may appear, looked for no more often than is cheap where the store is."""
 
-    EVERY_S = 0.5
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, store: Store, name: str) -> None:
+        self._place = store.place
+        self._name = name
         self._next = 0.0
         self._found = False
 
     def is_there(self) -> bool:
         """Whether it was there when last looked for."""
         if not self._found and (now := time.monotonic()) >= self._next:
-            self._found, self._next = self._path.exists(), now + self.EVERY_S
+            with suppress(OSError):  # a network that fails for a moment asks nobody to stop
+                self._found = self._place.exists(self._name)
+            self._next = now + self._place.look_every_s
         return self._found
 
 
 def _run(
-    stage: Stage, store: Store, config: dict[str, Any], stop: Callable[[], bool]
+    stage: Stage, store: Store, config: dict[str, Any], stop: Callable[[], bool], held: Held
 ) -> dict[str, Any]:
     """Train a stage unless it is settled by now: by a worker that died, or by another run."""
     row = store.row(stage.id)
-    needless = not config[AGAIN] or (store.checkpoint_dir(stage.id) / POTENTIAL).exists()
-    if row is not None and row["status"] in SETTLED and needless:
+    settled = row is not None and row["status"] in SETTLED
+    if row and settled and not _wanted_again(stage, store, config):
         return {key: row[key] for key in TOLD}
     attempt = store.next_attempt(stage.id)
-    log = store.log_path(stage.id, attempt)
-    with _logging_to(log):
+    log = log_file(stage.id, attempt)
+    needed = [checkpoint(stage.id, PROGRESS)]
+    if stage.parent_id is not None:
+        needed.append(checkpoint(stage.parent_id, POTENTIAL))
+    with store.local(*needed) as files, _logging_to(files, log):
         LOGGER.info("stage %s, attempt %d, in process %d", stage.id, attempt, os.getpid())
+        again = row if config[AGAIN] else None
         try:
-            return _train(stage, store, config, attempt, stop, again=row if config[AGAIN] else None)
+            return _train(stage, store, config, attempt, stop, again, files, held)
         except Interrupted as why:
             LOGGER.info("stage %s %s", stage.id, why)
             return {"status": INTERRUPTED, "reason": str(why)}
@@ -111,10 +139,15 @@ def _run(
                         "parent_id": stage.parent_id,
                         "root_id": stage.root_id,
                         "reason": reason,
-                        "log_file": str(log.relative_to(store.path)),
+                        "log_file": log,
                     }
                 )
             return {"status": "failed", "reason": reason}
+
+
+def _wanted_again(stage: Stage, store: Store, config: dict[str, Any]) -> bool:
+    """Whether a finished stage is to be trained for its model, which is gone."""
+    return bool(config[AGAIN]) and not store.place.exists(checkpoint(stage.id, POTENTIAL))
 
 
 def _train(
@@ -124,11 +157,13 @@ def _train(
     attempt: int,
     stop: Callable[[], bool],
     again: dict[str, Any] | None,
+    files: Local,
+    held: Held,
 ) -> dict[str, Any]:
     """Train a stage and publish all that it leaves; `again` is its row if it once was finished."""
     import torch  # noqa: PLC0415 - the driver needs none
 
-    from mfscale.training import discard_progress, run_stage  # noqa: PLC0415 - which imports torch
+    from mfscale.training import run_stage  # noqa: PLC0415 - which imports torch
     from mfscale.training.loop import Hopeless, never  # noqa: PLC0415 - likewise
 
     torch.set_num_threads(config[THREADS])
@@ -137,10 +172,22 @@ def _train(
         from mfscale.orchestration.trials import watch  # noqa: PLC0415 - few stages are trials
 
         key, number = config[TRIAL]
-        hopeless = watch(store.tuning_dir, key, number, stage.hyperparameters.max_steps)
+        hopeless = watch(store, key, number, stage.hyperparameters.max_steps)
+
+    def saved(path: Path) -> None:
+        if path.name == POTENTIAL:
+            _require_held(held)
+            files.saved(path)
+            return
+        try:
+            files.saved(path)
+        except OSError as error:
+            LOGGER.warning("the progress stays on this machine alone (%s)", error)
+
     result = run_stage(
         stage,
-        checkpoint_dir=store.checkpoint_dir,
+        checkpoint_dir=lambda stage_id: files.path(checkpoint(stage_id)),
+        saved=saved,
         device=torch.device("cuda" if config[GPU] else "cpu"),
         checkpoint_every_s=config[SAVE_EVERY],
         hopeless=hopeless,
@@ -153,13 +200,20 @@ def _train(
         store.publish_errors(
             stage.id, pa.Table.from_pylist([asdict(e) for e in result.errors], ERRORS_SCHEMA)
         )
-    log = store.log_path(stage.id, attempt)
-    row = {**result.row, "attempt": attempt, "log_file": str(log.relative_to(store.path))}
+    row = {**result.row, "attempt": attempt, "log_file": log_file(stage.id, attempt)}
     if again:
         row["warnings"] = [*row["warnings"], _again(again)]
+    _require_held(held)
     store.publish(row)
-    discard_progress(store.checkpoint_dir(stage.id))
+    with suppress(OSError):  # which gc deletes then
+        store.place.delete([checkpoint(stage.id, PROGRESS)])
     return {key: row[key] for key in TOLD}
+
+
+def _require_held(held: Held) -> None:
+    """Raise Interrupted if another run has taken the stage over, as if this one were dead."""
+    if not held.confirmed():
+        raise Interrupted("stopped, for another run has taken it over")
 
 
 def _again(row: dict[str, Any]) -> str:
@@ -170,12 +224,14 @@ def _again(row: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _logging_to(path: Path) -> Iterator[None]:
-    """Send what Python logs and warns about during a stage to its own file."""
+def _logging_to(files: Local, name: str) -> Iterator[None]:
+    """Send what Python logs and warns about during a stage to its own file of the store."""
+    path = files.path(name)
     handler: logging.Handler = logging.NullHandler()
     with suppress(OSError):  # a disk that is full costs the log, and what it costs beside is told
         path.parent.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(path, encoding="utf-8")
+        files.saved(path)  # an attempt that is killed is known by it
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     logging.captureWarnings(capture=True)
@@ -187,3 +243,4 @@ def _logging_to(path: Path) -> Iterator[None]:
         root.removeHandler(handler)
         with suppress(OSError):
             handler.close()
+            files.saved(path)

@@ -34,6 +34,7 @@ from mfscale.training.loop import (
     CurvePoint,
     Hopeless,
     Outcome,
+    Progress,
     Trainer,
     Validation,
     never,
@@ -63,6 +64,7 @@ def run_stage(
     checkpoint_every_s: float = 15.0,
     hopeless: Hopeless = never,
     interrupted: Callable[[], bool] = undisturbed,
+    saved: Callable[[Path], None] = lambda _: None,
 ) -> StageResult:
     """Train and evaluate `stage`, resuming where an earlier attempt was interrupted.
 
@@ -83,6 +85,8 @@ def run_stage(
         Of a tuning trial: whether to give up, given a step and the validation MAE (meV) there.
     interrupted
         Asked before each step: whether to save the progress and stop.
+    saved
+        Told each checkpoint file once it is written.
 
     Raises
     ------
@@ -93,7 +97,7 @@ def run_stage(
     """
     began = time.perf_counter()
     started_at = datetime.now(UTC)
-    run = _Run(stage, checkpoint_dir, device or torch.device("cpu"))
+    run = _Run(stage, checkpoint_dir, device or torch.device("cpu"), saved)
     before, _ = run.evaluate("start")
     network = run.potential.network
     with trainable_part(network, stage.trainable, stage.heads, seed=stage.seed) as parameters:
@@ -121,9 +125,14 @@ class _Run:
     """A stage with its labels, parent and potential in place."""
 
     def __init__(
-        self, stage: Stage, checkpoint_dir: Callable[[str], Path], device: torch.device
+        self,
+        stage: Stage,
+        checkpoint_dir: Callable[[str], Path],
+        device: torch.device,
+        saved: Callable[[Path], None],
     ) -> None:
         self.stage = stage
+        self.saved = saved
         self.folder = checkpoint_dir(stage.id)
         self.device = device
         self.labelled = labelled(stage, device)
@@ -176,9 +185,14 @@ class _Run:
         path = self.folder / PROGRESS
         progress = load_progress(path, stage.id)
         LOGGER.info("stage %s trains from step %d", stage.id, progress.step if progress else 0)
+
+        def save(progress: Progress) -> None:
+            save_progress(path, progress, stage.id)
+            self.saved(path)
+
         return trainer.run(
             progress,
-            save=lambda progress: save_progress(path, progress, stage.id),
+            save=save,
             save_every_s=checkpoint_every_s,
             hopeless=hopeless,
             interrupted=interrupted,
@@ -186,8 +200,9 @@ class _Run:
 
     def publish(self, outcome: Outcome) -> None:
         """Leave the finished potential where children and exports find it."""
+        path = self.folder / POTENTIAL
         save_potential(
-            self.folder / POTENTIAL,
+            path,
             self.potential,
             History(
                 self.stage.id,
@@ -195,6 +210,7 @@ class _Run:
                 self.before.train_time_s + outcome.train_time_s,
             ),
         )
+        self.saved(path)
 
     def describe(self, outcome: Outcome) -> dict[str, Any]:
         """The row's fields that only running the stage tells."""

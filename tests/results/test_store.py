@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mfscale.results import CURVE_SCHEMA, ERRORS_SCHEMA, SCHEMA, STATUSES, Store, StoreError
+from mfscale.results import (
+    CURVE_SCHEMA,
+    ERRORS_SCHEMA,
+    SCHEMA,
+    STATUSES,
+    Store,
+    StoreError,
+    log_file,
+)
 
 Row = dict[str, object]
 
@@ -128,7 +136,7 @@ def test_the_next_attempt_is_above_every_one_that_left_a_trace(
     store.publish(brief_row(attempt=0, status="diverged"))
     store.publish(brief_row(attempt=1, status="failed"))
     assert store.next_attempt("aa11") == 2
-    log = store.log_path("aa11", 4)
+    log = store.path / log_file("aa11", 4)
     log.parent.mkdir()
     log.touch()
     assert store.next_attempt("aa11") == 5
@@ -240,5 +248,4 @@ def test_opening_an_existing_store_writes_nothing(store: Store) -> None:
     opened = Store(store.path, create=True)
     opened.statuses()
     opened.checkpoint_dir("aa11")
-    opened.log_path("aa11", 0)
     assert {path: path.stat().st_mtime_ns for path in store.path.rglob("*")} == before
