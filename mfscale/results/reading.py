@@ -14,6 +14,7 @@ from mfscale.results.sound import require_sound
 RESULTS, INBOX = "results.parquet", "inbox"
 _REDO = "running the study again redoes the stages that the store now lacks"
 
+Content = pa.Buffer | OSError | MemoryError
 Decode = Callable[[pa.Buffer], pa.Table]
 
 
@@ -49,20 +50,19 @@ def read_rows(
     tables: list[pa.Table] = []
     damages: list[str] = []
 
-    def take(name: str) -> pa.Table | StoreError | None:
+    def take(name: str, content: Content) -> None:
         try:
-            table = found(place, name, decode, _REDO)
+            table = decoded(place, name, content, decode, _REDO)
             if table is not None:
                 require_sound(place.of(name), table)
+                tables.append(table)
         except StoreError as error:
-            return error
-        return table
+            damages.append(str(error))
 
-    for read in [*place.each(take, inbox), take(RESULTS)]:
-        if isinstance(read, StoreError):
-            damages.append(str(read))
-        elif read is not None:
-            tables.append(read)
+    # Waiting is done by many threads at once, and decoding by one: more would hinder each other.
+    for name, content in zip(inbox, place.each(partial(got, place), inbox), strict=True):
+        take(name, content)
+    take(RESULTS, got(place, RESULTS))
     if damages:
         raise StoreError("\n".join(damages))
     empty = pa.schema([SCHEMA.field(name) for name in columns], SCHEMA.metadata).empty_table()
@@ -70,13 +70,30 @@ def read_rows(
 
 
 def found(place: Place, name: str, decode: Decode, remedy: str) -> pa.Table | None:
-    """Read one file; None if there is none.
+    """Read one file, as `decoded` does; None if there is none."""
+    return decoded(place, name, got(place, name), decode, remedy)
+
+
+def got(place: Place, name: str) -> Content:
+    """The content of a file, or why there is none."""
+    try:
+        return place.get(name)
+    except (OSError, MemoryError) as error:
+        return error
+
+
+def decoded(
+    place: Place, name: str, content: Content, decode: Decode, remedy: str
+) -> pa.Table | None:
+    """Make a table of what `got` got of a file; None if there is no such file.
 
     StoreError if it cannot be read, or if it is damaged: then, and only then, it is set aside.
     """
     where = place.of(name)
     try:
-        return decode(place.get(name))
+        if isinstance(content, Exception):
+            raise content
+        return decode(content)
     except FileNotFoundError:
         return None
     except (OSError, MemoryError) as error:
