@@ -54,7 +54,7 @@ def report(
     laws, notes = _laws(without_tuned(frame, choices_of(opened, study)), target, hold_out=hold_out)
     claims, more = _claims(opened, frame, target)
     curves = _CurveOf(opened)
-    name = opened.path.resolve().name + (f", {study.name}" if study else "")
+    name = opened.address.rpartition("/")[2] + (f", {study.name}" if study else "")
     contents = Contents(
         name=name,
         target=target,

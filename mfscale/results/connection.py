@@ -31,6 +31,7 @@ _CONNECT_S, _TIMEOUT_S = 5, 120
 """To reach a server; to send or receive one object, models of a hundred MB included."""
 _RIGHTS = "check that these credentials may list, get, put and delete objects there"
 _CREDENTIALS = "check AWS_ACCESS_KEY_ID and the like, or AWS_PROFILE (docs/stores.md)"
+_GOOGLE = "set GOOGLE_APPLICATION_CREDENTIALS to the file of a key"
 _NETWORK = "check the network and AWS_ENDPOINT_URL, and try again"
 _CAUSES = (
     ("NoSuchBucket", "there is no such bucket", "make it first, or correct the name"),
@@ -40,8 +41,8 @@ _CAUSES = (
     ("redirect", "the bucket is in another region", "set AWS_REGION to that of the bucket"),
     ("AuthorizationHeaderMalformed", "the region is another", "set AWS_REGION to the bucket's"),
     ("NotImplemented", "it lacks a condition on writing", "take other storage (docs/stores.md)"),
+    ("computeMetadata", "there are no credentials", _GOOGLE),
     ("169.254.169.254", "there are no credentials", _CREDENTIALS),
-    ("metadata.google.internal", "there are no credentials", "set GOOGLE_APPLICATION_CREDENTIALS"),
 )
 """What is found in a failure's text → what it is called, and the remedy; the first that fits."""
 

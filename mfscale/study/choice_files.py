@@ -84,7 +84,7 @@ def add_choices(parent: Path | Place, tuning: str, choices: Iterable[Choice]) ->
     try:
         place.put(name, json.dumps(content, indent=1, allow_nan=False).encode() + b"\n")
     except OSError as error:
-        raise StudyError(f"{place.of(name)} cannot be written ({error.strerror})") from None
+        raise StudyError(f"{place.of(name)} cannot be written ({_why(error)})") from None
     return place.of(name)
 
 
@@ -124,7 +124,13 @@ def _names(place: Place) -> Sequence[str]:
     try:
         return place.names(FOLDER, ".json")
     except OSError as error:
-        raise StudyError(f"{place.of(FOLDER)} cannot be read ({error.strerror})") from None
+        raise StudyError(f"{place.of(FOLDER)} cannot be read ({_why(error)})") from None
+
+
+def _why(error: OSError) -> str:
+    """What failed, and the remedy where the place knows one."""
+    remedy = getattr(error, "remedy", None)
+    return f"{error.strerror}; {remedy}" if remedy else str(error.strerror)
 
 
 def _read(place: Place, name: str) -> list[Choice]:

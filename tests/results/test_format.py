@@ -103,7 +103,7 @@ def test_whole_numbers_first_do_not_make_a_later_1_5_a_2(
     store: Store, brief_row: Callable[..., Row]
 ) -> None:
     """DuckDB without ``union_by_name`` took the first file's types: 1.5 was read as 2."""
-    first = store.publish(brief_row("a", cutoff_a=1))
+    first = Path(store.publish(brief_row("a", cutoff_a=1)))
     as_whole_number = pa.array([1], pa.int64())
     rewrite(
         first,

@@ -51,7 +51,7 @@ def test_no_flipped_bit_makes_another_row(finetuned: Row) -> None:
 
 @pytest.mark.parametrize("length", [0.0, 0.3, 0.9, 0.999])
 def test_a_row_cut_short_is_set_aside(store: Store, finetuned: Row, length: float) -> None:
-    path = store.publish(finetuned)
+    path = Path(store.publish(finetuned))
     content = path.read_bytes()[: int(length * path.stat().st_size)]
     path.write_bytes(content)
     with pytest.raises(StoreError, match=f"^{path} is damaged .* was moved to .*set-aside"):
