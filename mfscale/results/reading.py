@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -14,8 +15,8 @@ from mfscale.results.sound import require_sound
 RESULTS, INBOX = "results.parquet", "inbox"
 _REDO = "running the study again redoes the stages that the store now lacks"
 
-Content = pa.Buffer | OSError | MemoryError
-Decode = Callable[[pa.Buffer], pa.Table]
+Content: TypeAlias = "pa.Buffer | OSError | MemoryError"
+Decode: TypeAlias = Callable[[pa.Buffer], pa.Table]
 
 
 def read_rows(

@@ -2,14 +2,13 @@
 
 import os
 import time
-import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from mfscale.results import Store
-from tests.buckets import new_bucket, serving
+from tests.buckets import asked, new_bucket, serving
 from tests.cli.conftest import Command, assert_one_message
 
 STUDY = """
@@ -76,9 +75,7 @@ def test_wrong_keys_are_said_without_naming_them(
     with serving(tmp_path / "log") as address:
         mine = f"s3://{new_bucket(address)}/store"
         monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-        ask = urllib.request.Request(f"{address}/moto-api/reset-auth", b"0", method="POST")
-        ask.add_header("Content-Type", "text/plain")
-        urllib.request.urlopen(ask)  # from now on the server asks who one is
+        asked(f"{address}/moto-api/reset-auth", "POST", b"0")  # from now on it asks who one is
         answer = mfscale_here("status", "--store", mine)
     assert_one_message(answer, mine, "the access key is not known there", "AWS_ACCESS_KEY_ID and")
     assert_no_secret(answer.err)

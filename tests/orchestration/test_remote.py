@@ -41,7 +41,7 @@ strategies: {direct: [{heads: {cc: {subset: a, size: [16, 24], validation: 8}}}]
 """
 OF_THE_RUN = {
     *("started_at", "wall_time_s", "train_time_s", "total_train_time_s", "structures_per_second"),
-    *("hostname", "peak_memory_mb"),
+    *("git_commit", "peak_memory_mb"),
 }
 StartRun = Callable[[str, Any], "subprocess.Popen[str]"]
 
@@ -78,8 +78,9 @@ def test_a_study_in_a_bucket_is_that_in_a_folder(
         assert there.errors(stage).equals(here.errors(stage))
         model = f"checkpoints/{stage}/model.safetensors"
         weights = slice(-2000, None)  # the header tells how long training took
-        assert there.place.get(model).to_pybytes()[weights] == (
-            here.place.get(model).to_pybytes()[weights]
+        assert (
+            there.place.get(model).to_pybytes()[weights]
+            == (here.place.get(model).to_pybytes()[weights])
         )
     left = [name for name in there.place.tree("") if "progress" in name or "lease" in name]
     assert not left
@@ -95,7 +96,6 @@ def test_a_study_in_a_bucket_is_that_in_a_folder(
     mfscale("export", stage, "--store", url, "--out", exported)
     mfscale("adopt", study, stage, "--from", exported, "--store", f"{bucket}/other")
     assert Store(f"{bucket}/other").statuses() == {stage: "finished"}
-    assert "nothing wrong" in mfscale("verify", "--store", f"{bucket}/other") or True
     mfscale("archive", tmp_path / "archive", "--store", url)
     assert Store(tmp_path / "archive").statuses() == there.statuses()
     mfscale("report", "--store", url, "--out", tmp_path / "report.html")

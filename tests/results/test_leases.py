@@ -52,7 +52,7 @@ def test_a_stage_is_held_by_one_and_free_when_that_one_is_killed(remote: Store) 
             assert held is None
         with turn(remote, "b", give_up=lambda: True) as held:
             assert held is not None
-        with pytest.raises(StoreError, match="a run is using s3://.*; wait"), remote.alone():
+        with pytest.raises(StoreError, match=r"a run is using s3://.*; wait"), remote.alone():
             pytest.fail("alone beside a run")
         assert remote.is_used()
         holder.kill()
@@ -130,7 +130,8 @@ def test_runs_go_side_by_side(remote: Store) -> None:
 
 
 def test_a_foreign_object_in_the_place_of_a_lease_is_taken_over(
-    remote: Store, quick: None  # noqa: ARG001
+    remote: Store,
+    quick: None,  # noqa: ARG001
 ) -> None:
     remote.place.put("leases/stages/a.json", b"[not a lease")
     with turn(remote, "a", give_up=lambda: False) as held:

@@ -231,6 +231,6 @@ def test_an_endpoint_that_is_down_is_said_in_time(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     began = time.monotonic()
-    with pytest.raises(StoreError, match="no answer.*AWS_ENDPOINT_URL"):
+    with pytest.raises(StoreError, match=r"no answer.*AWS_ENDPOINT_URL"):
         Store(f"{bucket}/down", create=True)
     assert time.monotonic() - began < 30
