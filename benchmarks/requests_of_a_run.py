@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from buckets import ENVIRONMENT, new_bucket, serving  # noqa: E402 - the server that tests start
+from buckets import ENVIRONMENT, new_bucket, serving
 
 STUDY = """
 dataset: chno3
@@ -26,7 +26,9 @@ strategies:
     - heads: {cc: {subset: a, size: [8, 16, 24], validation: 8}}
 """
 STAGES = 8
-_REQUEST = re.compile(r'"(?:\x1b\[[\d;]*m)*(GET|PUT|HEAD|DELETE|POST) /[^/? ]*/?([^? ]*)(\?list-type)?')
+_REQUEST = re.compile(
+    r'"(?:\x1b\[[\d;]*m)*(GET|PUT|HEAD|DELETE|POST) /[^/? ]*/?([^? ]*)(\?list-type)?'
+)
 
 
 def counted(log: str) -> dict[str, dict[str, int]]:
@@ -50,7 +52,10 @@ def main() -> None:
             environment = {**os.environ, **ENVIRONMENT, "AWS_ENDPOINT_URL": address}
             before = len(log.read_text())
             told = subprocess.run(  # noqa: S603 - our own command
-                [*command, "--cpus", "1", "--json"], env=environment, check=True, capture_output=True
+                [*command, "--cpus", "1", "--json"],
+                env=environment,
+                check=True,
+                capture_output=True,
             )
             by_object = counted(log.read_text()[before:])
     summary = json.loads(told.stdout)
