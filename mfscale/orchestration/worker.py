@@ -21,6 +21,7 @@ from mfscale.results import (
     log_file,
     turn,
 )
+from mfscale.results.errors import StorageError
 from mfscale.results.place import Local
 from mfscale.study import Stage
 from mfscale.training import POTENTIAL, PROGRESS, Interrupted
@@ -63,7 +64,7 @@ def run_one(
     stage = Stage.model_validate_json(config[STAGE])
     try:
         return _in_turn(stage, Store(config[STORE]), config, interrupted)
-    except StoreError as error:
+    except (StoreError, StorageError) as error:
         return {"status": "failed", "reason": str(error)}
 
 
@@ -128,7 +129,7 @@ def _run(
             return {"status": INTERRUPTED, "reason": str(why)}
         except Exception as error:
             LOGGER.exception("stage %s failed", stage.id)
-            reason = f"{type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {error}".replace(str(files.path(".")), str(store))
             with suppress(StoreError):  # of a disk that is full: then the run tells, but no row
                 store.publish(
                     {
