@@ -15,11 +15,11 @@ quickstart: $(VENV)/installed
 	$(BIN)/mfscale fit --store quickstart/store
 	$(BIN)/mfscale plot --store quickstart/store --out quickstart/figures
 
-test: $(VENV)/installed-test
+test: $(VENV)/installed-test $(VENV)/moto/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest $(PYTEST_ARGS)
+	MOTO_SERVER=$(CURDIR)/$(VENV)/moto/bin/moto_server $(BIN)/pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check --fix .
@@ -48,6 +48,12 @@ $(VENV)/installed-test: $(VENV)/installed
 wheel: $(VENV)/installed
 	rm -rf dist
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+# The S3 server of the tests, in an environment of its own: it asks for an older python-dateutil.
+$(VENV)/moto/installed: $(VENV)/python
+	$(PYTHON) -m venv $(VENV)/moto
+	PIP_CONSTRAINT= $(VENV)/moto/bin/pip install --quiet 'moto[server,s3]==5.2.5'
+	touch $@
 
 clean:
 	rm -rf $(VENV) quickstart dist

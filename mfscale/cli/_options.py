@@ -6,9 +6,12 @@ from typing import Annotated
 import typer
 
 StoreOption = Annotated[
-    Path,
+    str,
     typer.Option(
-        "--store", envvar="MFSCALE_STORE", help="Folder of the results store.", show_default=True
+        "--store",
+        envvar="MFSCALE_STORE",
+        help="Results store: a folder, s3://BUCKET/PREFIX or gs://BUCKET/PREFIX.",
+        show_default=True,
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
@@ -16,4 +19,4 @@ StudyArgument = Annotated[Path, typer.Argument(help="A study file (YAML).", show
 StudyOption = Annotated[
     Path | None, typer.Option("--study", help="Only the stages of this study file.")
 ]
-DEFAULT_STORE = Path("mfscale-store")
+DEFAULT_STORE = "mfscale-store"

@@ -88,7 +88,7 @@ def run_and_report(
     if to_run:
         for architecture in {stage.model.architecture for stage in to_run}:
             check_installed(architecture)
-        stderr.print(f"Running {graph.name} into {store.path} …", soft_wrap=True)
+        stderr.print(f"Running {graph.name} into {store} …", soft_wrap=True)
 
     def on_stop(number: int) -> None:
         _say_stopping(number)
@@ -205,7 +205,7 @@ def _report(
         print_json(
             {
                 "study": graph.name,
-                "store": str(store.path),
+                "store": str(store),
                 "stages": progress.total,
                 "cached": progress.cached,
                 "finished": progress.finished,
@@ -230,7 +230,7 @@ def _report(
     console.print(
         Text(f"{graph.name}:", "bold"),
         f"{ran}, {progress.cached} of {progress.total} were cached, in "
-        f"{duration(summary.wall_time_s)}; results are in {store.path}",
+        f"{duration(summary.wall_time_s)}; results are in {store}",
         soft_wrap=True,
     )
     for place, number in tracked.items():

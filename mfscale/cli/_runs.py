@@ -1,11 +1,13 @@
 """The runs of a study, and those that its axes could hold too: other sizes, further seeds."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import floor, log10
 from pathlib import Path
 from typing import Any
 
+from mfscale.results import open_place
 from mfscale.study import (
     Catalogue,
     Choices,
@@ -62,7 +64,7 @@ class Offer:
 
 def runs_around(
     path: Path,
-    store: Path,
+    store: str | os.PathLike[str],
     catalogue: Catalogue,
     *,
     target: str,
@@ -89,7 +91,7 @@ def runs_around(
         together.
     """
     study = load_study(path)
-    choices = read_choices(store, path.parent)
+    choices = read_choices(open_place(store), path.parent)
     tree = {**study.shared, "training": study.training}
     shared = [_with_neighbours(a, tree, catalogue) if models else a for a in find_axes(tree)]
     names = {axis.group for axis in shared} - {None}

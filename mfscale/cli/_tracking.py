@@ -99,7 +99,7 @@ class Following:
             stderr.print(
                 Text("warning", "yellow"),
                 f"{reason}; the run goes on without it. "
-                f"Later: mfscale track --to {name} --store {self._store.path}",
+                f"Later: mfscale track --to {name} --store {self._store}",
                 soft_wrap=True,
             )
 

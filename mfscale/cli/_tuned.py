@@ -27,7 +27,7 @@ def choices_of(store: "Store", study: "Path | None") -> "Choices":
     """What tunings chose, as far as the store and the folder of the study know."""
     from mfscale.study import read_choices
 
-    return read_choices(store.path, *([study.parent] if study else []))
+    return read_choices(store.place, *([study.parent] if study else []))
 
 
 def without_tuned(frame: "pd.DataFrame", choices: "Choices") -> "pd.DataFrame":

@@ -32,17 +32,21 @@ def adopt(
     """
     import pyarrow as pa
 
-    from mfscale.results import ERRORS_SCHEMA, Store, StoreError
+    from mfscale.results import ERRORS_SCHEMA, Store, StoreError, checkpoint
     from mfscale.training import POTENTIAL, adopt_stage
 
     graph = expand_to_run(study, store)
     wanted = graph.stages[graph.resolve(stage)]
     opened = Store(store, create=True)
     with opened.alone():
-        model = opened.checkpoint_dir(wanted.id) / POTENTIAL
-        if opened.statuses().get(wanted.id) == "finished" and model.exists():
+        model = checkpoint(wanted.id, POTENTIAL)
+        if opened.statuses().get(wanted.id) == "finished" and opened.place.exists(model):
             raise StoreError(f"stage {wanted.id} has finished in {store}; nothing was adopted")
-        result = adopt_stage(wanted, source, checkpoint_dir=opened.checkpoint_dir)
+        with opened.local() as files:
+            result = adopt_stage(
+                wanted, source, checkpoint_dir=lambda stage_id: files.path(checkpoint(stage_id))
+            )
+            files.saved(files.path(model))
         errors = pa.Table.from_pylist([asdict(error) for error in result.errors], ERRORS_SCHEMA)
         opened.publish_errors(wanted.id, errors)
         opened.publish({**result.row, "attempt": opened.next_attempt(wanted.id)})

@@ -17,7 +17,10 @@ def add_to(app: typer.Typer) -> None:
 
 def archive(
     destination: Annotated[
-        Path, typer.Argument(help="A new or empty folder.", metavar="DEST", show_default=False)
+        str,
+        typer.Argument(
+            help="A new or empty folder, or s3://BUCKET/PREFIX.", metavar="DEST", show_default=False
+        ),
     ],
     store: StoreOption = DEFAULT_STORE,
     study: Annotated[

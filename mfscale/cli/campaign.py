@@ -28,7 +28,7 @@ from mfscale.cli.study import expand_file, expand_to_run
 
 if TYPE_CHECKING:
     from mfscale.orchestration import Garbage
-    from mfscale.results import Cause, Finding
+    from mfscale.results import Cause, Finding, Store
 
 MaybeStudy = Annotated[Path | None, typer.Argument(help="A study file (YAML).", show_default=False)]
 
@@ -110,7 +110,7 @@ def triage(
     parents = {stage.id: stage.parent_id for stage in stages} if stages is not None else None
     found = causes(rows.to_pylist(), parents)
     if json:
-        print_json([{**vars(c), "log_file": _log(opened.path, c)} for c in found])
+        print_json([{**vars(c), "log_file": _log(opened, c)} for c in found])
         return
     if not found:
         where = f"{study} in {store}" if study else str(store)
@@ -122,7 +122,7 @@ def triage(
         [(len(c.stages), len(c.blocked), c.status, c.cause, c.stages[0]) for c in found],
     )
     for cause in found:
-        log = _log(opened.path, cause) or "none was left"
+        log = _log(opened, cause) or "none was left"
         console.print(f"\n{cause.stages[0]}: {cause.reason}\n  log: {log}", soft_wrap=True)
     if any(cause.status == "failed" for cause in found):
         console.print(
@@ -196,10 +196,10 @@ def gc(
         console.print(f"{len(deleted)} files deleted, {_size(deleted)} freed")
 
 
-def _log(store: Path, cause: "Cause") -> str | None:
-    if cause.log_file is None or not (store / cause.log_file).exists():
+def _log(store: "Store", cause: "Cause") -> str | None:
+    if cause.log_file is None or not store.place.exists(cause.log_file):
         return None
-    return str(store / cause.log_file)
+    return store.place.of(cause.log_file)
 
 
 EXAMPLES = 3
@@ -220,12 +220,12 @@ def _print_findings(found: "Sequence[Finding]") -> None:
     print_table(("found", "how many", "where", "what", "remedy"), rows)
 
 
-def _print_garbage(found: "Sequence[Garbage]", store: Path) -> None:
+def _print_garbage(found: "Sequence[Garbage]", store: str) -> None:
     if not found:
         console.print(f"{store}: nothing to delete", soft_wrap=True)
         return
     columns = ("size", "file", "what it is", "what is lost")
-    shown = [(_size([item]), str(item.path), item.what, item.lost) for item in found]
+    shown = [(_size([item]), item.path, item.what, item.lost) for item in found]
     print_table(columns, shown, title=f"{len(found)} files, {_size(found)}")
 
 

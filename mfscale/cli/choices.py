@@ -23,10 +23,10 @@ def choices(
     json: JsonOption = False,
 ) -> None:
     """Show what tunings have chosen, and the validation error it brings beside the untuned one."""
+    from mfscale.results import open_place
     from mfscale.study import read_choices
 
-    parents = [store, *([beside.parent] if beside else [])]
-    named = read_choices(*parents)
+    named = read_choices(open_place(store), *([beside.parent] if beside else []))
     if json:
         print_json({n: [asdict(choice) for choice in found.values()] for n, found in named.items()})
         return

@@ -50,11 +50,11 @@ def _is_file(name: str) -> bool:
     return Path(name).suffix in {".yaml", ".yml"} or Path(name).is_file()
 
 
-def _stages(a: str, b: str, path: Path, *, json: bool) -> None:
+def _stages(a: str, b: str, address: str, *, json: bool) -> None:
     from mfscale.results import Store
     from mfscale.study import differences
 
-    store = Store(path)
+    store = Store(address)
     first, second = store.resolve(a), store.resolve(b)
     told = _told(store, first, second)
     found = differences(told[first], told[second]) if first != second else []

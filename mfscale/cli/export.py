@@ -40,35 +40,38 @@ def export(
     """Write a stage's model to one file, which mfscale.load turns into an ASE calculator."""
     if head and not native:
         raise typer.BadParameter("--head goes with --native: other files hold all heads")
-    from mfscale.results import Store
+    from mfscale.results import Store, checkpoint
 
     opened = Store(store)
     stage_id = opened.resolve(stage)
     from mfscale.models import NATIVE_SUFFIX
     from mfscale.training import POTENTIAL, TrainingError, load_potential
 
-    source = opened.checkpoint_dir(stage_id) / POTENTIAL
-    if not source.exists():
-        status = opened.statuses().get(stage_id)
-        raise TrainingError(f"stage {stage_id} is {status} and left no model in {store}")
-    potential, history = load_potential(source, own_network=True)
-    if history.stage_id != stage_id:
-        raise TrainingError(
-            f"{source} is the model of stage {history.stage_id}; put the right file there: mfscale "
-            "verify tells which others are wrong"
-        )
-    architecture = potential.spec.architecture
-    target = out or Path(stage_id + (NATIVE_SUFFIX[architecture] if native else ".safetensors"))
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if native:
-            _write_native(potential, target, head)
-        else:
-            shutil.copyfile(source, target)
-    except OSError as error:
-        raise TrainingError(
-            f"--out {target} cannot be written ({error.strerror}); name another file"
-        ) from None
+    name = checkpoint(stage_id, POTENTIAL)
+    with opened.local(name) as files:
+        source = files.path(name)
+        if not source.exists():
+            status = opened.statuses().get(stage_id)
+            raise TrainingError(f"stage {stage_id} is {status} and left no model in {store}")
+        potential, history = load_potential(source, own_network=True)
+        if history.stage_id != stage_id:
+            raise TrainingError(
+                f"{opened.place.of(name)} is the model of stage {history.stage_id}; put the right "
+                "file there: mfscale verify tells which others are wrong"
+            )
+        architecture = potential.spec.architecture
+        suffix = NATIVE_SUFFIX[architecture] if native else ".safetensors"
+        target = out or Path(stage_id + suffix)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if native:
+                _write_native(potential, target, head)
+            else:
+                shutil.copyfile(source, target)
+        except OSError as error:
+            raise TrainingError(
+                f"--out {target} cannot be written ({error.strerror}); name another file"
+            ) from None
     console.print(
         f"{target}: {architecture} {potential.spec.size}, heads: "
         f"{', '.join(potential.heads)}, elements: {' '.join(potential.elements)}",

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -190,10 +189,10 @@ def _print_reasons(told: Sequence[Why], n_to_run: int) -> None:
         console.print(f"… and {n_to_run - len(told)} more; --all lists every stage")
 
 
-def _open_if_there(path: Path) -> "Store | None":
-    from mfscale.results import Store
+def _open_if_there(store: str) -> "Store | None":
+    from mfscale.results import Store, is_there
 
-    return Store(path) if path.exists() else None
+    return Store(store) if is_there(store) else None
 
 
 def _described(

@@ -54,7 +54,7 @@ def report(
     laws, notes = _laws(without_tuned(frame, choices_of(opened, study)), target, hold_out=hold_out)
     claims, more = _claims(opened, frame, target)
     curves = _CurveOf(opened)
-    name = opened.path.resolve().name + (f", {study.name}" if study else "")
+    name = opened.address.rpartition("/")[2] + (f", {study.name}" if study else "")
     contents = Contents(
         name=name,
         target=target,
@@ -136,7 +136,7 @@ class _CurveOf:
         """The curve, or None if there is none to read."""
         from mfscale.results import StoreError
 
-        there = (self._store.path / "curves" / f"{stage_id}.parquet").exists()
+        there = self._store.place.exists(f"curves/{stage_id}.parquet")
         try:
             curve: pd.DataFrame = self._store.curve(stage_id).to_pandas()
         except StoreError as error:

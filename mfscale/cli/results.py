@@ -121,7 +121,7 @@ def study_rows(store: "Store", study: Path | None) -> "pd.DataFrame":
 
     frame = store.frame()
     if study is not None:
-        uses = expand_file(study, store.path).uses
+        uses = expand_file(study, str(store)).uses
         frame = frame[frame["stage_id"].isin(uses)].copy()
         frame["used_by"] = [", ".join(uses[stage]) for stage in frame["stage_id"]]
     return in_natural_order(frame, ["step", "pretraining", "labels", "seed"])

@@ -1,5 +1,6 @@
 """``run`` and ``status``: running a study, and how it stands."""
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -52,7 +53,7 @@ def run(
     graph = expand_to_run(study, store)
 
     def grow(choices: "Sequence[Choice]") -> "StudyGraph":
-        add_choices(store, graph.tunings[0].name, choices)
+        add_choices(opened.place, graph.tunings[0].name, choices)
         return expand_file(study, store)
 
     opened = Store(store, create=True)
@@ -95,19 +96,20 @@ def status(
     console.print(f"{what}: {len(found)} stages: {counted}", soft_wrap=True)
 
 
-def expand_file(path: Path, store: Path) -> "StudyGraph":
+def expand_file(path: Path, store: str | os.PathLike[str]) -> "StudyGraph":
     """Read and expand a study file with everything this installation offers.
 
     Choices that tunings have made come from the store, if it is there, and from the folder of the
     study.
     """
     from mfscale.cli._catalogue import catalogue
+    from mfscale.results import open_place
     from mfscale.study import expand, load_study, read_choices
 
-    return expand(load_study(path), catalogue(), read_choices(store, path.parent))
+    return expand(load_study(path), catalogue(), read_choices(open_place(store), path.parent))
 
 
-def expand_to_run(path: Path, store: Path) -> "StudyGraph":
+def expand_to_run(path: Path, store: str | os.PathLike[str]) -> "StudyGraph":
     """Read and expand a study file whose data are here; DatasetError if only counts are."""
     from mfscale.cli._catalogue import require_data
 

@@ -221,6 +221,7 @@ def _written(
         return []
     from mfscale.cli._catalogue import catalogue
     from mfscale.cli._next_study import studies_of
+    from mfscale.results import open_place
     from mfscale.scaling import FitError
     from mfscale.study import StudyError, expand, parse_study, read_choices
 
@@ -241,7 +242,7 @@ def _written(
         if path.exists():
             raise FitError(f"{path} exists, and would be written beside --out {out}; remove it")
         parsed = parse_study(study.text, source=str(path), default_name=path.stem)
-        choices = read_choices(asked.store, path.parent)
+        choices = read_choices(open_place(asked.store), path.parent)
         try:
             stages = set(expand(parsed, catalogue(), choices).stages)
         except StudyError as error:

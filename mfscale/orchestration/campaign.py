@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from mfscale.orchestration import worker
@@ -14,7 +13,7 @@ from mfscale.orchestration.progress import Progress
 from mfscale.orchestration.schedule import Schedule, Skip
 from mfscale.orchestration.shares import Rooms
 from mfscale.orchestration.tunings import Tunings
-from mfscale.results import Store, StoreError, turn
+from mfscale.results import Store, StoreError, checkpoint, log_file, turn
 from mfscale.study import Choice, Stage, StudyGraph
 from mfscale.training import POTENTIAL, PROGRESS, TrainingError, read_header
 
@@ -56,12 +55,9 @@ def missing(
 
 def without_model(graph: StudyGraph, statuses: Mapping[str, str], store: Store) -> frozenset[str]:
     """The finished stages of a study whose models are gone from the store."""
-    return frozenset(
-        stage
-        for stage in graph.stages
-        if statuses.get(stage) == "finished"
-        and not (store.checkpoint_dir(stage) / POTENTIAL).exists()
-    )
+    finished = [stage for stage in graph.stages if statuses.get(stage) == "finished"]
+    there = store.checkpoints() if finished else {}
+    return frozenset(stage for stage in finished if POTENTIAL not in there.get(stage, ()))
 
 
 class Campaign:
@@ -207,7 +203,7 @@ class Campaign:
         Deaths count as long as the stage gets no further: on machines that come and go it loses
         its worker often, and is not to blame.
         """
-        step = _checkpointed(self.store.checkpoint_dir(stage_id) / PROGRESS)
+        step = _checkpointed(self.store, stage_id)
         furthest, deaths = self._deaths.get(stage_id, (step, 0))
         deaths = deaths + 1 if step <= furthest else 1
         self._deaths[stage_id] = max(furthest, step), deaths
@@ -215,8 +211,8 @@ class Campaign:
 
     def _failed(self, stage: Stage, reason: str) -> dict[str, Any]:
         """Publish that a stage has failed of which its worker left no row."""
-        log = self.store.log_path(stage.id, self.store.next_attempt(stage.id) - 1)
-        self._publish(stage, "failed", reason, log_file=str(log.relative_to(self.store.path)))
+        log = log_file(stage.id, self.store.next_attempt(stage.id) - 1)
+        self._publish(stage, "failed", reason, log_file=log)
         return {"status": "failed", "reason": reason}
 
     def _leave(self, stage_id: str) -> None:
@@ -325,9 +321,11 @@ class Campaign:
         self.on_progress(self.progress)
 
 
-def _checkpointed(path: Path) -> int:
+def _checkpointed(store: Store, stage_id: str) -> int:
     """The step of an interrupted run's file; 0 if there is none that can be read."""
+    name = checkpoint(stage_id, PROGRESS)
     try:
-        return int(read_header(path, "progress").content["step"])
-    except (KeyError, TypeError, TrainingError, ValueError):
+        with store.local(name) as files:
+            return int(read_header(files.path(name), "progress").content["step"])
+    except (KeyError, StoreError, TypeError, TrainingError, ValueError):
         return 0

@@ -146,7 +146,7 @@ def run(
             try:
                 store.compact()
             except StoreError as error:  # the rows are in the inbox, where all read them
-                campaign.warnings.append(f"{store.path} was not compacted ({error})")
+                campaign.warnings.append(f"{store} was not compacted ({error})")
     return Summary(
         progress=campaign.progress,
         wall_time_s=time.perf_counter() - began,
@@ -170,8 +170,8 @@ def _tune(
     if campaign.rooms.by_memory:
         campaign.rooms.gpu_bytes = smallest_memory()
     campaign.constant = {
-        worker.STORE: str(campaign.store.path.resolve()),
-        worker.STOP: str(stopping.flag),
+        worker.STORE: campaign.store.address,
+        worker.STOP: stopping.flag,
         **settings,
     }
     tune.Tuner(

@@ -3,9 +3,8 @@
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
-from mfscale.results import Store, StoreError, temporaries
+from mfscale.results import Store, StoreError, checkpoint
 from mfscale.study import StudyGraph
 from mfscale.training import POTENTIAL, PROGRESS
 
@@ -21,14 +20,17 @@ class Garbage:
     Attributes
     ----------
     path, size_bytes
-        The file.
+        The file, as messages call it.
+    name
+        What the store calls it.
     stage_id
         Whose it is; None for a temporary file.
     what, lost
         What it is, and what deleting it costs.
     """
 
-    path: Path
+    path: str
+    name: str
     size_bytes: int
     stage_id: str | None
     what: str
@@ -58,11 +60,11 @@ def garbage(
     StoreError
         If rows were damaged and set aside: whose checkpoints are needed is then unknown.
     """
-    aside = store.path / "set-aside"
-    if (aside / "results.parquet").exists() or (aside / "inbox").exists():
+    aside = store.place.tree("set-aside")
+    if any(name.startswith(("set-aside/results", "set-aside/inbox/")) for name in aside):
         raise StoreError(
-            f"{aside} holds damaged rows, whose stages may yet need their checkpoints; run their "
-            "studies again and delete that folder, then collect"
+            f"{store.place.of('set-aside')} holds damaged rows, whose stages may yet need their "
+            "checkpoints; run their studies again and delete that folder, then collect"
         )
     rows = store.table().select(["stage_id", "parent_id", "status"]).to_pylist()
     statuses = {row["stage_id"]: row["status"] for row in rows}
@@ -71,11 +73,15 @@ def garbage(
         parents |= {stage.parent_id for stage in study.stages.values()}
     found = []
     if study is None:
-        found += [_garbage(p, None, "temporary file", "nothing") for p in temporaries(store)]
-    for stage in _with_checkpoints(store):
+        found += [
+            Garbage(store.place.of(name), name, size, None, "temporary file", "nothing")
+            for name, size in store.place.temporaries().items()
+        ]
+    for stage, files in store.checkpoints().items():
         if study is None or stage in study.stages:
-            known = study is not None
-            found += _of_stage(store, stage, statuses, parents, known=known, leaves=leaves)
+            leaf = leaves and stage not in parents
+            of = statuses.get(stage)
+            found += _of_stage(store, stage, files, of, known=study is not None, leaves=leaf)
     return found
 
 
@@ -93,55 +99,36 @@ def collect(
     with store.alone():
         still = {item.path for item in garbage(store, study=study, leaves=leaves)}
         deleted = [item for item in found if item.path in still]
-        for item in deleted:
-            _delete(item)
-    return deleted
-
-
-def _delete(item: Garbage) -> None:
-    if item.what == FINAL:
         note = f"mfscale gc --leaves deleted the model, {datetime.now(UTC):%Y-%m-%d %H:%M} UTC\n"
-        item.path.with_name(DELETED).write_text(note, encoding="utf-8")
-    item.path.unlink(missing_ok=True)
-    if item.stage_id is not None and not any(item.path.parent.iterdir()):
-        item.path.parent.rmdir()
+        for item in deleted:
+            if item.what == FINAL and item.stage_id is not None:
+                store.place.put(checkpoint(item.stage_id, DELETED), note.encode())
+        store.place.delete(item.name for item in deleted)
+    return deleted
 
 
 def _of_stage(
     store: Store,
     stage: str,
-    statuses: Mapping[str, str],
-    parents: Collection[str | None],
+    files: Mapping[str, int],
+    status: str | None,
     *,
     known: bool,
     leaves: bool,
 ) -> Iterator[Garbage]:
-    folder, status = store.checkpoint_dir(stage), statuses.get(stage)
-    model, progress = folder / POTENTIAL, folder / PROGRESS
+    """What can be deleted of a stage's checkpoints; final models if it is one of the `leaves`."""
+
+    def item(file: str, what: str, lost: str) -> Garbage:
+        name = checkpoint(stage, file)
+        return Garbage(store.place.of(name), name, files[file], stage, what, lost)
+
     if status is None and not known:
         lost = "a run that wants the stage starts it afresh"
-        for path in (model, progress):
-            if path.is_file():
-                yield _garbage(path, stage, "checkpoint of a stage without row", lost)
-    trained = status == "diverged" or (status == "finished" and model.exists())
-    if trained and progress.is_file():
-        yield _garbage(progress, stage, f"progress of a {status} stage", "nothing")
-    if leaves and status == "finished" and stage not in parents and model.is_file():
+        for file in sorted(files.keys() & {POTENTIAL, PROGRESS}):
+            yield item(file, "checkpoint of a stage without row", lost)
+    trained = status == "diverged" or (status == "finished" and POTENTIAL in files)
+    if trained and PROGRESS in files:
+        yield item(PROGRESS, f"progress of a {status} stage", "nothing")
+    if leaves and status == "finished" and POTENTIAL in files:
         lost = "it cannot be exported, nor a stage start from it, without being trained again"
-        yield _garbage(model, stage, FINAL, lost)
-
-
-def _with_checkpoints(store: Store) -> list[str]:
-    """Stages with a folder of checkpoints; links are not followed, lest others' files are deleted.
-
-    But for one in the place of all checkpoints, which may well be on a larger disk.
-    """
-    folder = store.path / "checkpoints"
-    if not folder.is_dir():
-        return []
-    named = (p for p in folder.iterdir() if not p.name.startswith("."))
-    return sorted(p.name for p in named if p.is_dir() and not p.is_symlink())
-
-
-def _garbage(path: Path, stage_id: str | None, what: str, lost: str) -> Garbage:
-    return Garbage(path, path.lstat().st_size, stage_id, what, lost)
+        yield item(POTENTIAL, FINAL, lost)

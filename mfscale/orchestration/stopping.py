@@ -40,11 +40,12 @@ class Stopping:
     Attributes
     ----------
     flag
-        The file.
+        What the store calls the file.
     """
 
     def __init__(self, store: Store, ask: Callable[[int], None]) -> None:
-        self.flag = store.path.resolve() / f".stop-{uuid.uuid4().hex}"
+        self.flag = f".stop-{uuid.uuid4().hex}"
+        self._place = store.place
         self._ask = ask
         self._first: int | None = None
         self._over = threading.Event()
@@ -81,7 +82,8 @@ class Stopping:
             for number, handler in before.items():
                 signal.signal(number, handler)
             with suppress(OSError):
-                self.flag.unlink(missing_ok=True)
+                if self._first is not None:
+                    self._place.delete([self.flag])
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         if self._first is not None:
@@ -92,7 +94,7 @@ class Stopping:
     def _see_to_it(self, number: int) -> None:
         self._ask(number)
         with suppress(OSError):  # then stages go on, and are left when the time is over
-            self.flag.touch()
+            self._place.put(self.flag, b"")
         if not self._over.wait(GRACE_S):
             _thread.interrupt_main(signal.SIGINT)
         if not self._left.wait(LEAVE_S):

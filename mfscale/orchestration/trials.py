@@ -6,10 +6,8 @@ trials at the same step, from a quarter of the cap on (Optuna's median pruning).
 """
 
 import math
-import os
 from collections import deque
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -19,11 +17,11 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from mfscale.orchestration.cluster import OrchestrationError
+from mfscale.orchestration.journal import journal_of, storage
+from mfscale.results import Store, StoreError
 from mfscale.study import Choice, Range, Stage, Tuning
 
 FIRST = 4
@@ -45,27 +43,27 @@ class Trials:
     ----------
     tuning
         What is to be chosen.
-    folder
+    store
         Where its journal is, or will be.
     """
 
-    def __init__(self, tuning: Tuning, folder: Path) -> None:
+    def __init__(self, tuning: Tuning, store: Store) -> None:
         self.tuning = tuning
         self._space = {name: _distribution(v) for name, v in tuning.space.items()}
-        folder.mkdir(parents=True, exist_ok=True)
-        _mend(folder / f"{tuning.key}.journal")
         try:
             self._study = optuna.create_study(
-                study_name=tuning.key, storage=_storage(folder, tuning.key), load_if_exists=True
+                study_name=tuning.key, storage=storage(store, tuning.key), load_if_exists=True
             )
             untuned = tuning.untuned
             if all(_within(d, untuned[name]) for name, d in self._space.items()):
                 self._study.enqueue_trial(untuned, skip_if_exists=True)
             interrupted = [t for t in self._study.trials if t.state == TrialState.RUNNING]
+        except StoreError:
+            raise
         except _UNUSABLE as error:
             raise OrchestrationError(
-                f"{folder / tuning.key}.journal cannot be used ({error}); delete it: trials that "
-                "have ended have rows in the store and are not trained again"
+                f"{store.place.of(journal_of(tuning.key))} cannot be used ({error}); delete it: "
+                "trials that have ended have rows in the store and are not trained again"
             ) from None
         self._again = deque(trial.number for trial in interrupted)
         self._running: dict[str, list[int]] = {}
@@ -181,10 +179,10 @@ def objective(row: Mapping[str, Any]) -> float | None:
     return math.exp(sum(map(math.log, errors)) / len(errors))
 
 
-def watch(folder: Path, key: str, number: int, max_steps: int) -> Callable[[int, float], bool]:
+def watch(store: Store, key: str, number: int, max_steps: int) -> Callable[[int, float], bool]:
     """Whether to give up a trial, given a step and its validation error there; for its worker."""
-    storage = _storage(folder, key)
-    study = optuna.load_study(study_name=key, storage=storage, pruner=_pruner(max_steps))
+    journal = storage(store, key)
+    study = optuna.load_study(study_name=key, storage=journal, pruner=_pruner(max_steps))
     trial = Trial(study, next(t._trial_id for t in study.trials if t.number == number))  # noqa: SLF001 - Optuna's own way to attach to a trial by number
 
     def hopeless(step: int, error_mev: float) -> bool:
@@ -192,24 +190,6 @@ def watch(folder: Path, key: str, number: int, max_steps: int) -> Callable[[int,
         return trial.should_prune()
 
     return hopeless
-
-
-def _mend(journal: Path) -> None:
-    """Cut off a last line that a kill left half written: Optuna would append to it."""
-    lock = JournalFileSymlinkLock(str(journal))
-    lock.acquire()
-    try:
-        if journal.exists():
-            content = journal.read_bytes()
-            whole = content.rfind(b"\n") + 1
-            if whole < len(content):
-                os.truncate(journal, whole)
-    finally:
-        lock.release()
-
-
-def _storage(folder: Path, key: str) -> JournalStorage:
-    return JournalStorage(JournalFileBackend(str(folder / f"{key}.journal")))
 
 
 def _pruner(max_steps: int) -> optuna.pruners.BasePruner:

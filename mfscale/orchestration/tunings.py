@@ -29,7 +29,7 @@ class Tunings:
     def __init__(self, store: Store) -> None:
         self.started = 0
         self.given_up = 0
-        self._folder = store.tuning_dir
+        self._store = store
         self._open: dict[str, Trials] = {}
         self._known: set[str] = set()
         self._stages: dict[str, tuple[Stage, Trials]] = {}
@@ -57,7 +57,7 @@ class Tunings:
                 )
 
                 self._known.add(tuning.key)
-                self._open[tuning.key] = Trials(tuning, self._folder)
+                self._open[tuning.key] = Trials(tuning, self._store)
 
     def start(self, is_done: Callable[[str], bool]) -> tuple[Stage, tuple[str, int]] | None:
         """The next trial: its stage, its tuning's key and its number; None if none may start.

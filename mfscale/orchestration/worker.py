@@ -6,15 +6,26 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from mfscale.results import CURVE_SCHEMA, ERRORS_SCHEMA, Store, StoreError, turn
+from mfscale.results import (
+    CURVE_SCHEMA,
+    ERRORS_SCHEMA,
+    Held,
+    Store,
+    StoreError,
+    checkpoint,
+    log_file,
+    turn,
+)
+from mfscale.results.errors import StorageError
+from mfscale.results.place import Local
 from mfscale.study import Stage
-from mfscale.training import POTENTIAL, Interrupted, is_out_of_memory
+from mfscale.training import POTENTIAL, PROGRESS, Interrupted, is_out_of_memory
 
 if TYPE_CHECKING:
     from mfscale.training import StageResult
@@ -44,15 +55,35 @@ STAGE, STORE, STOP, AGAIN, TRIAL, CPUS, THREADS, GPU, PARTS, NOTES, SAVE_EVERY, 
 )
 
 
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt at a stage: whether to stop, its files as local ones, and its turn."""
+
+    stop: Callable[[], bool]
+    files: Local
+    held: Held
+
+    def saved(self, path: Path) -> None:
+        """Take a file that training wrote into the store; a model only while the turn is held."""
+        if path.name == POTENTIAL:
+            _require_held(self.held)
+            self.files.saved(path)
+            return
+        try:
+            self.files.saved(path)
+        except OSError as error:
+            LOGGER.warning("the progress stays on this machine alone (%s)", error)
+
+
 def train_stage(
-    stage: Stage, store: Store, config: dict[str, Any], stop: Callable[[], bool]
+    stage: Stage, store: Store, config: dict[str, Any], attempt: Attempt
 ) -> "StageResult":
     """Train a stage from its parent's model and its own progress, which the store has.
 
     Raises
     ------
     Interrupted
-        If `stop` said so.
+        If it was told to stop.
     TrainingError
         As `mfscale.training.run_stage` does.
     """
@@ -70,20 +101,21 @@ def train_stage(
         from mfscale.orchestration.trials import watch  # noqa: PLC0415 - few stages are trials
 
         key, number = config[TRIAL]
-        hopeless = watch(store.tuning_dir, key, number, stage.hyperparameters.max_steps)
+        hopeless = watch(store, key, number, stage.hyperparameters.max_steps)
     return run_stage(
         stage,
-        checkpoint_dir=store.checkpoint_dir,
+        checkpoint_dir=lambda stage_id: attempt.files.path(checkpoint(stage_id)),
+        saved=attempt.saved,
         device=torch.device("cuda" if config[GPU] else "cpu"),
         checkpoint_every_s=config[SAVE_EVERY],
         hopeless=hopeless,
-        interrupted=stop,
+        interrupted=attempt.stop,
         batch_parts=config[PARTS],
     )
 
 
-Train = Callable[[Stage, Store, dict[str, Any], Callable[[], bool]], "StageResult"]
-"""Makes the result of a stage, given its store, what `Campaign.start` says, and whether to stop."""
+Train = Callable[[Stage, Store, dict[str, Any], Attempt], "StageResult"]
+"""Makes the result of a stage, given its store, what `Campaign.start` says, and the attempt."""
 
 
 def run_one(
@@ -103,17 +135,30 @@ def run_one(
         Asked often: whether to save the stage's progress and stop.
     """
     stage = Stage.model_validate_json(config[STAGE])
-    store = Store(config[STORE])
-    flag = _Flag(Path(config[STOP])) if STOP in config else None
+    try:
+        return _in_turn(stage, Store(config[STORE]), config, interrupted)
+    except (StoreError, StorageError) as error:
+        return {"status": "failed", "reason": str(error)}
+
+
+def _in_turn(
+    stage: Stage, store: Store, config: dict[str, Any], interrupted: Callable[[], bool]
+) -> dict[str, Any]:
+    """Run a stage once no other process trains it."""
+    flag = _Flag(store, config[STOP]) if STOP in config else None
 
     def stop() -> bool:
         return interrupted() or (flag is not None and flag.is_there())
 
     # Beside the driver, which a worker may outlive for a moment, and perhaps beside another run.
-    with store.in_use(), turn(store, stage.id, give_up=stop) as ours:
-        if not ours:
+    with store.in_use() as run, turn(store, stage.id, give_up=stop) as held:
+        if held is None:
             return {"status": INTERRUPTED, "reason": "stopped while another run trains it"}
-        told = _run(stage, store, config, stop)
+
+        def stop_or_lost() -> bool:
+            return stop() or run.lost() or held.lost()
+
+        told = _run(stage, store, config, stop_or_lost, held)
     if config[GPU] or told["status"] == OUT_OF_MEMORY:
         from mfscale.training.memory import release  # noqa: PLC0415 - which imports torch
 
@@ -123,39 +168,43 @@ def run_one(
 
 
 class _Flag:
-    """A file that may appear, looked for no more often than is cheap on any file system."""
+    """A file that may appear, looked for no more often than is cheap where the store is."""
 
-    EVERY_S = 0.5
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, store: Store, name: str) -> None:
+        self._place = store.place
+        self._name = name
         self._next = 0.0
         self._found = False
 
     def is_there(self) -> bool:
         """Whether it was there when last looked for."""
         if not self._found and (now := time.monotonic()) >= self._next:
-            self._found, self._next = self._path.exists(), now + self.EVERY_S
+            with suppress(OSError):  # a network that fails for a moment asks nobody to stop
+                self._found = self._place.exists(self._name)
+            self._next = now + self._place.look_every_s
         return self._found
 
 
 def _run(
-    stage: Stage, store: Store, config: dict[str, Any], stop: Callable[[], bool]
+    stage: Stage, store: Store, config: dict[str, Any], stop: Callable[[], bool], held: Held
 ) -> dict[str, Any]:
     """Train a stage unless it is settled by now: by a worker that died, or by another run."""
     row = store.row(stage.id)
-    needless = not config[AGAIN] or (store.checkpoint_dir(stage.id) / POTENTIAL).exists()
-    if row is not None and row["status"] in SETTLED and needless:
+    settled = row is not None and row["status"] in SETTLED
+    if row and settled and not _wanted_again(stage, store, config):
         return {key: row[key] for key in TOLD}
     attempt = store.next_attempt(stage.id)
-    log = store.log_path(stage.id, attempt)
-    with _logging_to(log):
+    log = log_file(stage.id, attempt)
+    needed = [checkpoint(stage.id, PROGRESS)]
+    if stage.parent_id is not None:
+        needed.append(checkpoint(stage.parent_id, POTENTIAL))
+    with store.local(*needed) as files, _logging_to(files, log):
         place = os.getpid(), platform.node()
         LOGGER.info("stage %s, attempt %d, in process %d on %s", stage.id, attempt, *place)
         try:
             train: Train = config.get(TRAIN, train_stage)
-            result = train(stage, store, config, stop)
-            return _publish(result, store, attempt, config, row if config[AGAIN] else None)
+            result = train(stage, store, config, Attempt(stop, files, held))
+            return _publish(result, store, attempt, config, held, row if config[AGAIN] else None)
         except Interrupted as why:
             LOGGER.info("stage %s %s", stage.id, why)
             return {"status": INTERRUPTED, "reason": str(why)}
@@ -164,7 +213,7 @@ def _run(
                 LOGGER.warning("stage %s: %s", stage.id, _at_a_glance(error))
                 return {"status": OUT_OF_MEMORY, "reason": _at_a_glance(error)}
             LOGGER.exception("stage %s failed", stage.id)
-            reason = f"{type(error).__name__}: {error}"
+            reason = f"{type(error).__name__}: {error}".replace(str(files.path(".")), str(store))
             with suppress(StoreError):  # of a disk that is full: then the run tells, but no row
                 store.publish(
                     {
@@ -175,10 +224,15 @@ def _run(
                         "parent_id": stage.parent_id,
                         "root_id": stage.root_id,
                         "reason": reason,
-                        "log_file": str(log.relative_to(store.path)),
+                        "log_file": log,
                     }
                 )
             return {"status": "failed", "reason": reason}
+
+
+def _wanted_again(stage: Stage, store: Store, config: dict[str, Any]) -> bool:
+    """Whether a finished stage is to be trained for its model, which is gone."""
+    return bool(config[AGAIN]) and not store.place.exists(checkpoint(stage.id, POTENTIAL))
 
 
 def _publish(
@@ -186,11 +240,10 @@ def _publish(
     store: Store,
     attempt: int,
     config: dict[str, Any],
+    held: Held,
     again: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Publish all that a stage leaves; `again` is its row if it once was finished."""
-    from mfscale.training import discard_progress  # noqa: PLC0415 - which imports torch
-
     stage_id: str = result.row["stage_id"]
     store.publish_curve(
         stage_id, pa.Table.from_pylist([asdict(p) for p in result.curve], CURVE_SCHEMA)
@@ -199,24 +252,31 @@ def _publish(
         store.publish_errors(
             stage_id, pa.Table.from_pylist([asdict(e) for e in result.errors], ERRORS_SCHEMA)
         )
-    log = store.log_path(stage_id, attempt)
     row = {
         **result.row,
         "attempt": attempt,
-        "log_file": str(log.relative_to(store.path)),
+        "log_file": log_file(stage_id, attempt),
         "gpu_share": config[GPU] or None,
         "warnings": [*result.row["warnings"], *config[NOTES]],
     }
     if again:
         row["warnings"] = [*row["warnings"], _again(again)]
+    _require_held(held)
     store.publish(row)
-    discard_progress(store.checkpoint_dir(stage_id))
+    with suppress(OSError):  # which gc deletes then
+        store.place.delete([checkpoint(stage_id, PROGRESS)])
     return {key: row[key] for key in TOLD}
 
 
 def _at_a_glance(error: Exception) -> str:
     """The first line of a message, which of torch may have many."""
     return f"{type(error).__name__}: {error}".splitlines()[0][:300]
+
+
+def _require_held(held: Held) -> None:
+    """Raise Interrupted if another run has taken the stage over, as if this one were dead."""
+    if not held.confirmed():
+        raise Interrupted("stopped, for another run has taken it over")
 
 
 def _again(row: dict[str, Any]) -> str:
@@ -227,12 +287,14 @@ def _again(row: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _logging_to(path: Path) -> Iterator[None]:
-    """Send what Python logs and warns about during a stage to its own file."""
+def _logging_to(files: Local, name: str) -> Iterator[None]:
+    """Send what Python logs and warns about during a stage to its own file of the store."""
+    path = files.path(name)
     handler: logging.Handler = logging.NullHandler()
     with suppress(OSError):  # a disk that is full costs the log, and what it costs beside is told
         path.parent.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(path, encoding="utf-8")
+        files.saved(path)  # an attempt that is killed is known by it
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()
     logging.captureWarnings(capture=True)
@@ -244,3 +306,4 @@ def _logging_to(path: Path) -> Iterator[None]:
         root.removeHandler(handler)
         with suppress(OSError):
             handler.close()
+            files.saved(path)

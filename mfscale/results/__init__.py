@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from mfscale.results.archive import Archive, write_archive
 from mfscale.results.causes import Cause, below, causes
 from mfscale.results.errors import StoreError
-from mfscale.results.inspection import Finding, inspect, temporaries
+from mfscale.results.inspection import Finding, inspect
+from mfscale.results.place import Held, Place, open_place
 from mfscale.results.schema import (
     ARCHIVE_ERRORS_SCHEMA,
     CURVE_SCHEMA,
@@ -19,7 +20,7 @@ from mfscale.results.schema import (
     SCHEMA,
     STATUSES,
 )
-from mfscale.results.store import Store
+from mfscale.results.store import Store, checkpoint, is_there, log_file
 from mfscale.results.turn import turn
 
 if TYPE_CHECKING:
@@ -37,18 +38,23 @@ __all__ = [
     "Archive",
     "Cause",
     "Finding",
+    "Held",
+    "Place",
     "Store",
     "StoreError",
     "below",
     "causes",
+    "checkpoint",
     "flatten",
     "group",
     "in_natural_order",
     "inspect",
+    "is_there",
+    "log_file",
+    "open_place",
     "pivot",
     "read_table",
     "select",
-    "temporaries",
     "turn",
     "write_archive",
 ]

@@ -1,19 +1,22 @@
 """Archives: the rows and test errors of a store in two files, to be shipped and read."""
 
+import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mfscale.results import files, parquet
-from mfscale.results.errors import StoreError, unreadable
+from mfscale.results import parquet
+from mfscale.results.errors import StoreError, unreadable, unwritable
+from mfscale.results.folder import Folder
 from mfscale.results.marker import MARKER, marker
+from mfscale.results.place import Place, open_place
+from mfscale.results.reading import RESULTS, listed
 from mfscale.results.schema import ARCHIVE_ERRORS_SCHEMA
-from mfscale.results.store import ARCHIVED_ERRORS, RESULTS, Store
+from mfscale.results.store import ARCHIVED_ERRORS, Store
 
 CHOICES = "choices"
 """Folder with what tunings chose: a study that froze a choice is known by it."""
@@ -44,7 +47,7 @@ class Archive:
 
 def write_archive(
     source: Store,
-    destination: Path,
+    destination: str | os.PathLike[str],
     *,
     stages: Collection[str] | None = None,
     head: str | None = None,
@@ -61,7 +64,7 @@ def write_archive(
     source
         Any store, an archive too.
     destination
-        A new or empty folder.
+        A new or empty folder, or prefix of a bucket.
     stages
         Their rows alone; all by default.
     head
@@ -72,7 +75,8 @@ def write_archive(
     StoreError
         If the folder holds anything or cannot be written to, or there is nothing to archive.
     """
-    _check_vacant(destination)
+    place = open_place(destination)
+    _check_vacant(place)
     table = _rows(source, stages)
     contents, with_errors, n_errors = _errors(source, table, head)
     if head is not None and not with_errors:
@@ -83,44 +87,49 @@ def write_archive(
     written = {
         RESULTS: parquet.encode(table, compressed=True),
         ARCHIVED_ERRORS: contents,
-        **{f"{CHOICES}/{name}": data for name, data in _choices(source.path / CHOICES).items()},
+        **{f"{CHOICES}/{name}": data for name, data in _choices(source.place).items()},
         MARKER: marker(archive=True),
     }
     try:
         for name, data in written.items():
-            files.put(destination / name, data)
+            place.put(name, data)
     except OSError as error:
-        raise StoreError(
-            f"{destination} cannot be written to ({error.strerror}); name another folder"
-        ) from error
+        raise unwritable(str(place), error) from error
     sizes = {name: len(data) for name, data in written.items()}
     return Archive(table.num_rows, with_errors, n_errors, sizes)
 
 
-def _choices(folder: Path) -> dict[str, bytes]:
+def _choices(place: Place) -> dict[str, bytes]:
     """Files of choices; links are not followed, lest an archive holds what is not the store's."""
     found = {}
-    for path in sorted(folder.glob("*.json")):
-        if path.is_symlink():
-            raise StoreError(f"{path} is a link; put the file itself there, then archive")
+    for name in listed(place, CHOICES, ".json"):
+        where = place.of(f"{CHOICES}/{name}")
+        if isinstance(place, Folder) and (place.path / CHOICES / name).is_symlink():
+            raise StoreError(f"{where} is a link; put the file itself there, then archive")
         try:
-            found[path.name] = bytes(files.get(path))
+            found[name] = place.get(f"{CHOICES}/{name}").to_pybytes()
         except OSError as error:
-            raise unreadable(path, error) from error
+            raise unreadable(where, error) from error
     return found
 
 
-def _check_vacant(destination: Path) -> None:
-    try:
-        vacant = not any(destination.iterdir())
-    except FileNotFoundError:
+def _check_vacant(place: Place) -> None:
+    if isinstance(place, Folder):
+        try:
+            vacant = not any(place.path.iterdir())
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StoreError(
+                f"{place} cannot hold an archive ({error.strerror}); name a new or empty folder"
+            ) from error
+        if not vacant:
+            raise StoreError(f"{place} is not empty; an archive needs a new or empty folder")
         return
+    try:
+        place.require_vacant()
     except OSError as error:
-        raise StoreError(
-            f"{destination} cannot hold an archive ({error.strerror}); name a new or empty folder"
-        ) from error
-    if not vacant:
-        raise StoreError(f"{destination} is not empty; an archive needs a new or empty folder")
+        raise unwritable(str(place), error) from error
 
 
 def _rows(source: Store, stages: Collection[str] | None) -> pa.Table:
@@ -130,7 +139,7 @@ def _rows(source: Store, stages: Collection[str] | None) -> pa.Table:
         table = table.filter(pc.is_in(table["stage_id"], value_set=pa.array(stages, pa.string())))
     if not table.num_rows:
         of = "" if stages is None else " of these studies"
-        raise StoreError(f"{source.path} has no rows{of}; run a study into it first")
+        raise StoreError(f"{source} has no rows{of}; run a study into it first")
     place = table.schema.get_field_index("log_file")
     field = table.schema.field(place)
     return table.set_column(place, field, pa.nulls(table.num_rows, field.type))

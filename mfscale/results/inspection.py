@@ -3,13 +3,16 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from pathlib import PurePosixPath
 from typing import Any
 
 import pyarrow as pa
 
-from mfscale.results import files, parquet
-from mfscale.results.errors import StoreError
+from mfscale.results import parquet
+from mfscale.results.errors import StorageError, StoreError
+from mfscale.results.folder import DanglingLinkError
+from mfscale.results.reading import INBOX, RESULTS, listed
 from mfscale.results.rows import row_table
 from mfscale.results.schema import (
     ARCHIVE_ERRORS_SCHEMA,
@@ -18,14 +21,13 @@ from mfscale.results.schema import (
     FORMAT,
     SCHEMA,
 )
-from mfscale.results.store import ARCHIVED_ERRORS, RESULTS, Store
+from mfscale.results.store import ARCHIVED_ERRORS, Store
 from mfscale.results.union import best_rows
 
 DAMAGED = (
     "any command that reads the store sets such a file aside; running the study again redoes the "
     "stages that are then missing"
 )
-FOLDERS = {"inbox": ".parquet", "curves": ".parquet", "errors": ".parquet", "logs": ".log"}
 
 
 @dataclass(frozen=True)
@@ -73,12 +75,12 @@ def inspect(store: Store) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
     findings += _schema(best.values())
     findings += _parents(best)
     for folder, schema in (("curves", CURVE_SCHEMA), ("errors", ERRORS_SCHEMA)):
-        for path in _paths(store.path / folder, ".parquet"):
-            _decoded(path, schema, "delete the file: the row of the stage does not need it",
-                     findings)  # fmt: skip
-    _decoded(
-        store.path / ARCHIVED_ERRORS, ARCHIVE_ERRORS_SCHEMA, "write the archive again", findings
-    )
+        names = _paths(store, folder)
+        remedy = "delete the file: the row of the stage does not need it"
+        for _, read in store.place.each(partial(_decoded, store, schema, remedy), names):
+            findings += [read] if isinstance(read, Finding) else []
+    _, read = _decoded(store, ARCHIVE_ERRORS_SCHEMA, "write the archive again", ARCHIVED_ERRORS)
+    findings += [read] if isinstance(read, Finding) else []
     if not used:
         findings += _orphans(store, best.keys())
         findings += _temporaries(store)
@@ -86,63 +88,56 @@ def inspect(store: Store) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
     return best, findings
 
 
-def temporaries(store: Store) -> Iterator[Path]:
-    """What writers that died left behind: files whose names begin with a dot."""
-    folders = [store.path, *(store.path / folder for folder in FOLDERS)]
-    checkpoints = store.path / "checkpoints"
-    if checkpoints.is_dir():
-        every = (path for path in checkpoints.iterdir() if not path.is_symlink())
-        folders += sorted(path for path in every if path.is_dir())
-    for folder in folders:
-        if folder.is_dir():
-            yield from sorted(
-                path for path in folder.iterdir() if path.name.startswith(".") and path.is_file()
-            )
-
-
-def _tables(store: Store, findings: list[Finding]) -> Iterator[tuple[Path, pa.Table]]:
+def _tables(store: Store, findings: list[Finding]) -> Iterator[tuple[str, pa.Table]]:
     """The inbox before the compacted rows: the other order could miss what moves meanwhile."""
-    for path in [*_paths(store.path / "inbox", ".parquet"), store.path / RESULTS]:
-        table = _decoded(path, SCHEMA, DAMAGED, findings)
-        if table is None:
+    read = partial(_decoded, store, SCHEMA, DAMAGED)
+    for name, table in [*store.place.each(read, _paths(store, INBOX)), read(RESULTS)]:
+        if isinstance(table, Finding):
+            findings.append(table)
+        if not isinstance(table, pa.Table):
             continue
-        yield path, table
+        yield store.place.of(name), table
         keys = list(zip(table["stage_id"].to_pylist(), table["attempt"].to_pylist(), strict=True))
-        if path.parent.name == "inbox" and [f"{s}-{a}" for s, a in keys] != [path.stem]:
+        if name != RESULTS and [f"{s}-{a}" for s, a in keys] != [PurePosixPath(name).stem]:
             named = ", ".join(f"{stage} attempt {attempt}" for stage, attempt in keys) or "nothing"
+            where = store.place.of(name)
             findings.append(
-                Finding(
-                    "misnamed row", str(path), f"holds {named}", "restore its name, or move it out"
-                )
+                Finding("misnamed row", where, f"holds {named}", "restore its name, or move it out")
             )
 
 
 def _decoded(
-    path: Path, schema: pa.Schema, remedy: str, findings: list[Finding]
-) -> pa.Table | None:
+    store: Store, schema: pa.Schema, remedy: str, name: str
+) -> tuple[str, pa.Table | Finding | None]:
+    """A file's name, and its table or what is wrong with it; None if there is no such file."""
+    where = store.place.of(name)
     try:
-        return parquet.decode(files.get(path), schema)
+        return name, parquet.decode(store.place.get(name), schema)
     except FileNotFoundError:
-        if not path.is_symlink():
-            return None
-        findings.append(Finding("unreadable file", str(path), "a dangling link", "restore it"))
+        return name, None
     except parquet.DamagedError as error:
-        findings.append(Finding("damaged file", str(path), str(error), remedy))
+        return name, Finding("damaged file", where, str(error), remedy)
     except parquet.NewerFormatError as error:
         raise StoreError(
-            f"{path} is of format {error}, and this mfscale reads up to {FORMAT}: upgrade mfscale"
+            f"{where} is of format {error}, and this mfscale reads up to {FORMAT}: upgrade mfscale"
         ) from None
     except (OSError, MemoryError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or "out of memory"
-        findings.append(
-            Finding("unreadable file", str(path), reason, "check its permissions, links and disk")
-        )
-    return None
+        return name, _unreadable(where, error)
 
 
-def _duplicates(tables: dict[Path, pa.Table]) -> Iterator[Finding]:
+def _unreadable(where: str, error: OSError | MemoryError) -> Finding:
+    kind, remedy = "unreadable file", "check its permissions, links and disk"
+    if isinstance(error, DanglingLinkError):
+        return Finding(kind, where, "a dangling link", "restore it")
+    if isinstance(error, StorageError):
+        remedy = error.remedy
+    reason = (error.strerror if isinstance(error, OSError) else None) or "out of memory"
+    return Finding(kind, where, reason, remedy)
+
+
+def _duplicates(tables: dict[str, pa.Table]) -> Iterator[Finding]:
     """Rows that say different things of one attempt; equal ones are read as one."""
-    first: dict[tuple[str, int], tuple[Path, dict[str, Any]]] = {}
+    first: dict[tuple[str, int], tuple[str, dict[str, Any]]] = {}
     for path, table in tables.items():
         for row in table.to_pylist():
             there = first.setdefault((row["stage_id"], row["attempt"]), (path, row))
@@ -153,7 +148,7 @@ def _duplicates(tables: dict[Path, pa.Table]) -> Iterator[Finding]:
                     f"attempt {row['attempt']} is told differently in {there[0]} and {path}",
                     "find out which is right and move the other file out of the store",
                 )
-        if path.parent.name != "inbox":
+        if PurePosixPath(path).parent.name != INBOX:
             for stage, count in Counter(table["stage_id"].to_pylist()).items():
                 if count > 1:
                     yield Finding(
@@ -187,16 +182,20 @@ def _parents(rows: dict[str, dict[str, Any]]) -> Iterator[Finding]:
 
 def _orphans(store: Store, stages: Iterable[str]) -> Iterator[Finding]:
     known = set(stages)
-    for folder, suffix in {**FOLDERS, "checkpoints": ""}.items():
-        if folder == "inbox":
-            continue
-        for path in _paths(store.path / folder, suffix):
-            stage = path.name.removesuffix(suffix)
-            stage = stage.rpartition("-")[0] if folder == "logs" else stage
+    left = {
+        folder: [
+            (n.removesuffix(suffix), f"{folder}/{n}") for n in listed(store.place, folder, suffix)
+        ]
+        for folder, suffix in (("curves", ".parquet"), ("errors", ".parquet"), ("logs", ".log"))
+    }
+    left["logs"] = [(attempt.rpartition("-")[0], name) for attempt, name in left["logs"]]
+    left["checkpoints"] = [(stage, f"checkpoints/{stage}") for stage in store.checkpoints()]
+    for folder, files in left.items():
+        for stage, name in files:
             if stage not in known:
                 yield Finding(
                     f"{folder} without row",
-                    str(path),
+                    store.place.of(name),
                     f"the store has no row of stage {stage}: was its run interrupted?",
                     "run its study again, which goes on from there"
                     + (", or: mfscale gc" if folder == "checkpoints" else ", or delete the file"),
@@ -204,25 +203,20 @@ def _orphans(store: Store, stages: Iterable[str]) -> Iterator[Finding]:
 
 
 def _temporaries(store: Store) -> Iterator[Finding]:
-    for path in temporaries(store):
-        yield Finding("temporary file", str(path), "a writer died over it", "mfscale gc")
+    for name in store.place.temporaries():
+        place = store.place.of(name)
+        yield Finding("temporary file", place, "a writer died over it", "mfscale gc")
 
 
 def _set_aside(store: Store) -> Iterator[Finding]:
-    for path in sorted((store.path / "set-aside").rglob("*")):
-        if path.is_file():
-            yield Finding(
-                "set aside",
-                str(path),
-                "was damaged and moved there",
-                "run its study again, then delete the file",
-            )
+    for name in store.place.tree("set-aside"):
+        yield Finding(
+            "set aside",
+            store.place.of(name),
+            "was damaged and moved there",
+            "run its study again, then delete the file",
+        )
 
 
-def _paths(folder: Path, suffix: str) -> list[Path]:
-    try:
-        return [folder / name for name in files.names(folder, suffix)]
-    except OSError as error:
-        raise StoreError(
-            f"{folder} cannot be read ({error.strerror}); check its permissions and disk"
-        ) from error
+def _paths(store: Store, folder: str) -> list[str]:
+    return [f"{folder}/{name}" for name in listed(store.place, folder, ".parquet")]

@@ -1,7 +1,6 @@
 """``store.json``: what makes a folder a store, the format of it, and whether it is an archive."""
 
 import json
-from pathlib import Path
 
 from mfscale.results.errors import StoreError
 from mfscale.results.schema import FORMAT
@@ -15,7 +14,7 @@ def marker(*, archive: bool = False) -> bytes:
     return json.dumps(content).encode() + b"\n"
 
 
-def is_archive(path: Path, content: bytes) -> bool:
+def is_archive(where: str, content: bytes) -> bool:
     """Tell from a marker's content whether its store is only to be read.
 
     Raises
@@ -29,9 +28,10 @@ def is_archive(path: Path, content: bytes) -> bool:
     except (ValueError, TypeError, KeyError, RecursionError):
         version = None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise StoreError(f'{path} is damaged; write {{"format": {FORMAT}}} into it')
+        raise StoreError(f'{where} is damaged; write {{"format": {FORMAT}}} into it')
     if version > FORMAT:
         raise StoreError(
-            f"{path} is of format {version}, and this mfscale reads up to {FORMAT}: upgrade mfscale"
+            f"{where} is of format {version}, and this mfscale reads up to {FORMAT}: "
+            "upgrade mfscale"
         )
     return bool(said.get("archive"))

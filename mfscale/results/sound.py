@@ -1,7 +1,7 @@
 """Check rows as read: whatever Parquet can hold where the schema allows only some values."""
 
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import PurePosixPath
 
 import numpy as np
 import pyarrow as pa
@@ -16,25 +16,26 @@ STAGE_ID = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 _IDS = ("stage_id", "parent_id", "root_id")
 
 
-def require_sound(path: Path, table: pa.Table) -> None:
+def require_sound(where: str, table: pa.Table) -> None:
     """Raise StoreError, naming file and field, if rows hold what no row that was published does.
 
     That is: a file of the inbox that holds another row than its name tells, an id that is none, a
     word that is not among those of its field, an entry of a list that is null or there twice.
     """
-    _require_named(path, table)
+    _require_named(where, table)
     for complaint in _complaints(table):
         raise StoreError(
-            f"{path}: {complaint}; was the file edited? Restore it (mfscale verify names the "
+            f"{where}: {complaint}; was the file edited? Restore it (mfscale verify names the "
             "stages), or move it out of the store"
         )
 
 
-def _require_named(path: Path, table: pa.Table) -> None:
+def _require_named(where: str, table: pa.Table) -> None:
+    path = PurePosixPath(where)
     rows = zip(table["stage_id"].to_pylist(), table["attempt"].to_pylist(), strict=True)
     if path.parent.name == "inbox" and [f"{stage}-{n}" for stage, n in rows] != [path.stem]:
         raise StoreError(
-            f"{path} does not hold the row that its name tells; restore its name (mfscale verify "
+            f"{where} does not hold the row that its name tells; restore its name (mfscale verify "
             "tells what it holds), or move it out of the store"
         )
 

@@ -1,4 +1,4 @@
-"""The store: a folder with one row per stage, which is also the ledger of what is finished.
+"""The store: one row per stage, in a folder or in object storage; the ledger of what is finished.
 
 ::
 
@@ -12,6 +12,7 @@
     set-aside/                        damaged files, kept for a person to look at
     compact.lock                      held by who compacts
     run.lock, stages.lock             held by those that run stages: together; one a stage
+    leases/                           in object storage, instead of locks
 
 Readers take the union of ``results.parquet`` and the inbox. Nothing is overwritten but by an
 atomic replace, so a crash at any instant leaves either the old state or the new one.
@@ -19,82 +20,99 @@ atomic replace, so a crash at any instant leaves either the old state or the new
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mfscale.results import files, parquet
-from mfscale.results.errors import StoreError, unreadable, unwritable
+from mfscale.results import parquet
+from mfscale.results.errors import StorageError, StoreError, unreadable, unwritable
+from mfscale.results.folder import Folder
 from mfscale.results.marker import MARKER, is_archive, marker
+from mfscale.results.place import Held, Local, T, open_place
+from mfscale.results.reading import INBOX, RESULTS, found, listed, read_rows
 from mfscale.results.rows import row_table
-from mfscale.results.schema import (
-    ARCHIVE_ERRORS_SCHEMA,
-    CURVE_SCHEMA,
-    ERRORS_SCHEMA,
-    FORMAT,
-    SCHEMA,
-)
-from mfscale.results.sound import STAGE_ID, require_sound
+from mfscale.results.schema import ARCHIVE_ERRORS_SCHEMA, CURVE_SCHEMA, ERRORS_SCHEMA, SCHEMA
+from mfscale.results.sound import STAGE_ID
 from mfscale.results.union import best_rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
-RESULTS, ARCHIVED_ERRORS = "results.parquet", "errors.parquet"
+ARCHIVED_ERRORS = "errors.parquet"
 _KEYS = ("stage_id", "attempt", "status")
 _MAX_CANDIDATES = 8
-_RUN_LOCK = "run.lock"
 _NOT_THE_ROW = "the row of the stage is not affected"
-_REDO = "running the study again redoes the stages that the store now lacks"
 
 
 class Store:
-    """A results store in a folder.
+    """A results store in a folder or in object storage.
 
     Any number of processes may publish and read at once; compaction takes a lock.
 
     Parameters
     ----------
-    path
-        The folder.
+    address
+        The folder, or ``s3://BUCKET/PREFIX`` or ``gs://BUCKET/PREFIX``.
     create
         Make the store if there is none. Opening an existing one writes nothing.
+
+    Attributes
+    ----------
+    place
+        The folder or prefix, by which others reach what the store only names.
 
     Raises
     ------
     StoreError
-        If the folder is no store (and ``create`` is false), holds something else, or belongs to
-        a newer mfscale.
+        If there is no store (and ``create`` is false), something else is there, it belongs to a
+        newer mfscale, or the storage cannot be reached.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, create: bool = False) -> None:
-        self.path = Path(path)
-        path = self.path / MARKER
+    def __init__(self, address: str | os.PathLike[str], *, create: bool = False) -> None:
+        self.place = open_place(address)
         try:
-            if create and not path.exists():
-                self._check_vacant()
-                files.put_new(path, marker())
-            content = path.read_bytes()
+            if create and not self.place.exists(MARKER):
+                self.place.require_vacant()
+                self.place.put_new(MARKER, marker())
+            content = self.place.get(MARKER).to_pybytes()
         except (FileNotFoundError, NotADirectoryError) as error:
             if create:
-                raise StoreError(f"{self.path} cannot be made: {error.strerror}") from error
+                raise StoreError(f"{self} cannot be made: {error.strerror}") from error
             raise StoreError(
-                f"{self.path} is not a results store; "
-                f"one is made by: mfscale run STUDY --store {self.path}"
+                f"{self} is not a results store; one is made by: mfscale run STUDY --store {self}"
+            ) from None
+        except StorageError as error:
+            raise StoreError(
+                f"{self} cannot be used as a store: {error.strerror}; {error.remedy}"
             ) from None
         except OSError as error:
-            raise StoreError(f"{self.path} cannot be used as a store: {error.strerror}") from error
-        self.is_archive = is_archive(path, content)
+            raise StoreError(f"{self} cannot be used as a store: {error.strerror}") from error
+        self.is_archive = is_archive(self.place.of(MARKER), content)
 
     def __repr__(self) -> str:
-        return f"Store({str(self.path)!r})"
+        return f"Store({str(self)!r})"
 
-    def publish(self, row: Mapping[str, object]) -> Path:
+    def __str__(self) -> str:
+        return str(self.place)
+
+    @property
+    def address(self) -> str:
+        """What another process opens it by."""
+        return self.place.address
+
+    @property
+    def path(self) -> Path:
+        """The folder; StoreError if it is none."""
+        if isinstance(self.place, Folder):
+            return self.place.path
+        raise StoreError(f"{self} is not a folder")
+
+    def publish(self, row: Mapping[str, object]) -> str:
         """Add a row to the store, atomically.
 
         Parameters
@@ -104,8 +122,9 @@ class Store:
 
         Returns
         -------
-        Path
-            The file of the row. If this attempt at this stage has one already, the first stays.
+        str
+            What messages call the file of the row. If this attempt at this stage has one already,
+            the first stays.
 
         Raises
         ------
@@ -114,14 +133,16 @@ class Store:
         """
         table = row_table(row)
         stage_id = _checked_id(table["stage_id"][0].as_py())
-        path = self.path / "inbox" / f"{stage_id}-{table['attempt'][0].as_py()}.parquet"
-        return self._put(files.put_new, path, parquet.encode(table))
+        name = f"{INBOX}/{stage_id}-{table['attempt'][0].as_py()}.parquet"
+        with self._writing(name):
+            self.place.put_new(name, parquet.encode(table))
+        return self.place.of(name)
 
-    def publish_curve(self, stage_id: str, table: pa.Table) -> Path:
+    def publish_curve(self, stage_id: str, table: pa.Table) -> str:
         """Write the learning curve of a stage (``CURVE_SCHEMA``), in the place of an older one."""
         return self._put_table("curves", stage_id, table, CURVE_SCHEMA)
 
-    def publish_errors(self, stage_id: str, table: pa.Table) -> Path:
+    def publish_errors(self, stage_id: str, table: pa.Table) -> str:
         """Write the test errors of a stage (``ERRORS_SCHEMA``), in the place of older ones."""
         return self._put_table("errors", stage_id, table, ERRORS_SCHEMA)
 
@@ -154,29 +175,33 @@ class Store:
         The new file is in place before the inbox is emptied: a crash in between leaves rows in
         both, which readers see once.
         """
-        self.require_writable()
-        with files.locked(self.path / "compact.lock"):
-            rows, inbox = self._read(SCHEMA.names)
-            table = best_rows(rows)
-            if inbox:
-                self._put(files.put, self.path / RESULTS, parquet.encode(table))
-            for path in inbox:
-                path.unlink(missing_ok=True)
-        return int(table.num_rows)
+        with self._writing(RESULTS):
+            while True:
+                with self.place.compacting():
+                    # Of another compaction, which a lease may not keep out for ever, the version
+                    # tells: then what was read is read again.
+                    version = self.place.version(RESULTS)
+                    rows, inbox = read_rows(self.place, SCHEMA.names)
+                    table = best_rows(rows)
+                    if inbox:
+                        if not self.place.put_over(RESULTS, parquet.encode(table), version):
+                            continue
+                        self.place.delete(inbox)
+                return int(table.num_rows)
 
     def table(self) -> pa.Table:
         """Read the whole store: one row per stage, with ``SCHEMA``, sorted by ``stage_id``."""
-        rows, _ = self._read(SCHEMA.names)
+        rows, _ = read_rows(self.place, SCHEMA.names)
         return best_rows(rows)
 
     def row(self, stage_id: str) -> dict[str, object] | None:
         """Read the row of one stage, every field of the schema; None if the store has none."""
-        rows, _ = self._read(SCHEMA.names, stage_id=_checked_id(stage_id))
+        rows, _ = read_rows(self.place, SCHEMA.names, stage_id=_checked_id(stage_id))
         return next(iter(best_rows(rows).to_pylist()), None)
 
     def statuses(self) -> dict[str, str]:
         """Read the status of every stage, and nothing else."""
-        rows, _ = self._read(_KEYS)
+        rows, _ = read_rows(self.place, _KEYS)
         table = best_rows(rows)
         return dict(zip(table["stage_id"].to_pylist(), table["status"].to_pylist(), strict=True))
 
@@ -189,7 +214,7 @@ class Store:
         if len(matches) == 1:
             return matches[0]
         if not matches:
-            raise StoreError(f"no stage of {self.path} has an id that begins with {prefix!r}")
+            raise StoreError(f"no stage of {self} has an id that begins with {prefix!r}")
         shown = ", ".join(matches[:_MAX_CANDIDATES])
         left = len(matches) - _MAX_CANDIDATES
         more = f" and {left} more" if left > 0 else ""
@@ -202,12 +227,12 @@ class Store:
         """Number the next attempt at a stage, above every one that left a row or a log."""
         known = [
             int(attempt)
-            for folder, suffix in (("inbox", ".parquet"), ("logs", ".log"))
-            for name in _names(self.path / folder, suffix, beginning=f"{stage_id}-")
+            for folder, suffix in ((INBOX, ".parquet"), ("logs", ".log"))
+            for name in listed(self.place, folder, suffix, beginning=f"{stage_id}-")
             for stage, _, attempt in [name.removesuffix(suffix).rpartition("-")]
             if stage == stage_id and attempt.isdecimal()
         ]
-        rows, _ = self._read(_KEYS, stage_id=_checked_id(stage_id))
+        rows, _ = read_rows(self.place, _KEYS, stage_id=_checked_id(stage_id))
         return 1 + max([*known, *rows["attempt"].to_pylist()], default=-1)
 
     def frame(self) -> "pd.DataFrame":
@@ -226,171 +251,133 @@ class Store:
         return run_sql(self.table(), query)
 
     def checkpoint_dir(self, stage_id: str) -> Path:
-        """Name the folder for the checkpoints of a stage; it need not exist."""
-        return self.path / "checkpoints" / _checked_id(stage_id)
+        """Name the folder for the checkpoints of a stage; it need not exist.
 
-    @property
-    def tuning_dir(self) -> Path:
-        """The folder in which tunings keep their journals; it need not exist."""
-        return self.path / "tuning"
+        StoreError if the store is in no folder; see `local`.
+        """
+        return self.path / checkpoint(stage_id)
 
-    def log_path(self, stage_id: str, attempt: int) -> Path:
-        """Name the log file of an attempt at a stage; it need not exist."""
-        return self.path / "logs" / f"{_checked_id(stage_id)}-{attempt}.log"
+    def checkpoints(self) -> dict[str, dict[str, int]]:
+        """The checkpoints of all stages: stage → name of a file → its size in bytes."""
+        stages: dict[str, dict[str, int]] = {}
+        try:
+            every = self.place.tree("checkpoints")
+        except OSError as error:
+            raise unreadable(self.place.of("checkpoints"), error) from error
+        for name, size in every.items():
+            _, *stage, file = name.split("/")
+            if len(stage) == 1 and not stage[0].startswith("."):
+                stages.setdefault(stage[0], {})[file] = size
+        return stages
 
     @contextmanager
-    def in_use(self) -> Iterator[None]:
+    def local(self, *names: str) -> Iterator[Local]:
+        """Have files of the store as local ones while the block runs, as far as they exist.
+
+        StoreError if they cannot be read.
+        """
+        with ExitStack() as held:
+            try:
+                files = held.enter_context(self.place.local(*names))
+            except OSError as error:
+                raise unreadable(str(self), error) from error
+            yield files
+
+    def in_use(self) -> AbstractContextManager[Held]:
         """Run stages into the store, beside others that do; nothing is deleted meanwhile.
 
         StoreError if the store cannot be written to.
         """
-        self.require_writable()
-        with ExitStack() as held:
-            try:
-                held.enter_context(files.locked(self.path / _RUN_LOCK, shared=True))
-            except OSError as error:
-                raise unwritable(self.path, error) from error
-            yield
+        return self._held(self.place.in_use)
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
+    def alone(self) -> AbstractContextManager[None]:
         """Change what others rely on; StoreError if a run uses the store, or nobody may write."""
-        self.require_writable()
-        with ExitStack() as held:
-            try:
-                held.enter_context(files.locked(self.path / _RUN_LOCK, wait=False))
-            except BlockingIOError:
-                raise StoreError(
-                    f"a run is using {self.path}; wait until it has ended, or end it (Ctrl-C)"
-                ) from None
-            except OSError as error:
-                raise unwritable(self.path, error) from error
-            yield
+        return self._held(self.place.alone)
 
     def require_writable(self) -> None:
         """Raise StoreError if the store is an archive."""
         if self.is_archive:
             raise StoreError(
-                f"{self.path} is an archive, only to be read; name another store, which a run makes"
+                f"{self} is an archive, only to be read; name another store, which a run makes"
             )
 
     def is_used(self) -> bool:
-        """Tell whether a run is using the store."""
-        return files.is_locked(self.path / _RUN_LOCK)
-
-    def _check_vacant(self) -> None:
-        if self.path.exists() and not self.path.is_dir():
-            raise StoreError(f"{self.path} is a file; a results store needs a folder of its own")
-        if files.names(self.path, ""):
-            raise StoreError(
-                f"{self.path} holds other files and no results store; name a new or empty folder"
-            )
-
-    def _read(
-        self, columns: Sequence[str], *, stage_id: str | None = None
-    ) -> tuple[pa.Table, list[Path]]:
-        """Read all rows, compacted ones first, and say which inbox files they came from.
-
-        The inbox is read before ``results.parquet``: a row that a driver compacts meanwhile is
-        then found in the latter, where the other order could miss it.
-        """
-
-        def decode(data: pa.Buffer) -> pa.Table:
-            return parquet.decode(data, SCHEMA, columns=columns, stage_id=stage_id)
-
-        folder = self.path / "inbox"
-        inbox = [
-            folder / name
-            for name in _names(folder, ".parquet", beginning=stage_id or "")
-            if stage_id is None or name.rpartition("-")[0] == stage_id
-        ]
-        compacted = self.path / RESULTS
-        tables, damages = [], []
-        for path in [*inbox, compacted]:
-            try:
-                table = self._decoded(path, decode, _REDO)
-                if table is not None:
-                    require_sound(path, table)
-                    tables.append(table)
-            except StoreError as error:
-                damages.append(str(error))
-        if damages:
-            raise StoreError("\n".join(damages))
-        empty = pa.schema([SCHEMA.field(name) for name in columns], SCHEMA.metadata).empty_table()
-        return pa.concat_tables([*reversed(tables), empty]), inbox
-
-    def _decoded(
-        self, path: Path, decode: Callable[[pa.Buffer], pa.Table], remedy: str
-    ) -> pa.Table | None:
-        """Read one file; None if there is none.
-
-        StoreError if it cannot be read, or if it is damaged: then, and only then, it is set aside.
-        """
+        """Tell whether a run is using the store; StoreError if that cannot be told."""
         try:
-            return decode(files.get(path))
-        except FileNotFoundError as error:
-            if path.is_symlink():  # to a disk that is not mounted, say: not the same as no file
-                raise unreadable(path, error) from error
-            return None
-        except (OSError, MemoryError) as error:
-            raise unreadable(path, error) from error
-        except parquet.NewerFormatError as error:
-            raise StoreError(
-                f"{path} is of format {error}, and this mfscale reads up to {FORMAT}: "
-                "upgrade mfscale"
-            ) from error
-        except parquet.DamagedError as error:
-            folder = self.path / "set-aside" / path.parent.relative_to(self.path)
-            try:
-                moved = f"was moved to {files.set_aside(path, folder)}"
-            except OSError as failure:
-                moved = f"could not be moved out of the way ({failure.strerror})"
-            raise StoreError(f"{path} is damaged ({error}) and {moved}; {remedy}") from error
+            return self.place.is_used()
+        except StorageError as error:
+            raise unreadable(str(self), error) from error
 
-    def _put_table(self, folder: str, stage_id: str, table: pa.Table, schema: pa.Schema) -> Path:
-        path = self.path / folder / f"{_checked_id(stage_id)}.parquet"
+    @contextmanager
+    def _held(self, hold: Callable[[], AbstractContextManager[T]]) -> Iterator[T]:
+        self.require_writable()
+        with ExitStack() as held:
+            try:
+                what = held.enter_context(hold())
+            except BlockingIOError:
+                raise StoreError(
+                    f"a run is using {self}; wait until it has ended, or end it (Ctrl-C)"
+                ) from None
+            except OSError as error:
+                raise unwritable(str(self), error) from error
+            yield what
+
+    def _put_table(self, folder: str, stage_id: str, table: pa.Table, schema: pa.Schema) -> str:
+        name = f"{folder}/{_checked_id(stage_id)}.parquet"
         if unknown := set(table.column_names) - set(schema.names):
             raise StoreError(f"{folder} of a stage have no column {min(unknown)!r}")
         try:
             data = parquet.encode(parquet.conform(table, schema), stage_id=stage_id)
         except parquet.DamagedError as error:
             raise StoreError(f"{folder} of stage {stage_id}: {error}") from error
-        return self._put(files.put, path, data)
+        with self._writing(name):
+            self.place.put(name, data)
+        return self.place.of(name)
 
-    def _put(self, put: Callable[[Path, bytes], object], path: Path, data: bytes) -> Path:
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[None]:
         self.require_writable()
         try:
-            put(path, data)
+            yield
         except OSError as error:
-            raise unwritable(path, error) from error
-        return path
+            raise unwritable(self.place.of(name), error) from error
 
     def _find_table(self, folder: str, stage_id: str, schema: pa.Schema) -> pa.Table | None:
-        path = self.path / folder / f"{_checked_id(stage_id)}.parquet"
-        return self._decoded(
-            path, lambda data: parquet.decode(data, schema, owner=stage_id), _NOT_THE_ROW
-        )
+        decode = partial(parquet.decode, schema=schema, owner=stage_id)
+        return found(self.place, f"{folder}/{_checked_id(stage_id)}.parquet", decode, _NOT_THE_ROW)
 
     @cached_property
     def _archived_errors(self) -> pa.Table | None:
-        return self._decoded(
-            self.path / ARCHIVED_ERRORS,
-            lambda data: parquet.decode(data, ARCHIVE_ERRORS_SCHEMA),
-            _NOT_THE_ROW,
-        )
+        decode = partial(parquet.decode, schema=ARCHIVE_ERRORS_SCHEMA)
+        return found(self.place, ARCHIVED_ERRORS, decode, _NOT_THE_ROW)
 
     def _required(self, folder: str, stage_id: str, table: pa.Table | None) -> pa.Table:
         if table is None:
-            path = self.path / folder / f"{stage_id}.parquet"
+            path = self.place.of(f"{folder}/{stage_id}.parquet")
             raise StoreError(f"the store has no {folder} of stage {stage_id}: no file {path}")
         return table
 
 
-def _names(folder: Path, suffix: str, *, beginning: str = "") -> list[str]:
+def is_there(address: str | os.PathLike[str]) -> bool:
+    """Tell whether there is anything at an address: a folder, or a store in object storage."""
+    place = open_place(address)
+    if isinstance(place, Folder):
+        return place.path.exists()
     try:
-        return files.names(folder, suffix, beginning=beginning)
+        return place.exists(MARKER)
     except OSError as error:
-        raise unreadable(folder, error) from error
+        raise unreadable(str(place), error) from error
+
+
+def checkpoint(stage_id: str, file: str | None = None) -> str:
+    """What a store calls the folder of a stage's checkpoints, or a file in it."""
+    folder = f"checkpoints/{_checked_id(stage_id)}"
+    return folder if file is None else f"{folder}/{file}"
+
+
+def log_file(stage_id: str, attempt: int) -> str:
+    """What a store calls the log of an attempt at a stage."""
+    return f"logs/{_checked_id(stage_id)}-{attempt}.log"
 
 
 def _checked_id(stage_id: str) -> str:

@@ -35,6 +35,7 @@ from mfscale.training.loop import (
     CurvePoint,
     Hopeless,
     Outcome,
+    Progress,
     Trainer,
     Validation,
     never,
@@ -65,6 +66,7 @@ def run_stage(
     hopeless: Hopeless = never,
     interrupted: Callable[[], bool] = undisturbed,
     batch_parts: int = 1,
+    saved: Callable[[Path], None] = lambda _: None,
 ) -> StageResult:
     """Train and evaluate `stage`, resuming where an earlier attempt was interrupted.
 
@@ -88,6 +90,8 @@ def run_stage(
     batch_parts
         In how many parts a step goes over its batch, to take less memory. The step is the same, to
         rounding: this is no setting of the stage. Evaluation takes as many structures at once.
+    saved
+        Told each checkpoint file once it is written.
 
     Raises
     ------
@@ -98,7 +102,7 @@ def run_stage(
     """
     began = time.perf_counter()
     started_at = datetime.now(UTC)
-    run = _Run(stage, checkpoint_dir, device or torch.device("cpu"), batch_parts)
+    run = _Run(stage, checkpoint_dir, device or torch.device("cpu"), batch_parts, saved)
     before, _ = run.evaluate("start")
     network = run.potential.network
     with trainable_part(network, stage.trainable, stage.heads, seed=stage.seed) as parameters:
@@ -132,8 +136,10 @@ class _Run:
         checkpoint_dir: Callable[[str], Path],
         device: torch.device,
         batch_parts: int,
+        saved: Callable[[Path], None],
     ) -> None:
         self.stage = stage
+        self.saved = saved
         self.batch_parts = batch_parts
         self.chunk = CHUNK
         if batch_parts > 1:
@@ -192,9 +198,14 @@ class _Run:
         path = self.folder / PROGRESS
         progress = load_progress(path, stage.id)
         LOGGER.info("stage %s trains from step %d", stage.id, progress.step if progress else 0)
+
+        def save(progress: Progress) -> None:
+            save_progress(path, progress, stage.id)
+            self.saved(path)
+
         return trainer.run(
             progress,
-            save=lambda progress: save_progress(path, progress, stage.id),
+            save=save,
             save_every_s=checkpoint_every_s,
             hopeless=hopeless,
             interrupted=interrupted,
@@ -202,8 +213,9 @@ class _Run:
 
     def publish(self, outcome: Outcome) -> None:
         """Leave the finished potential where children and exports find it."""
+        path = self.folder / POTENTIAL
         save_potential(
-            self.folder / POTENTIAL,
+            path,
             self.potential,
             History(
                 self.stage.id,
@@ -211,6 +223,7 @@ class _Run:
                 self.before.train_time_s + outcome.train_time_s,
             ),
         )
+        self.saved(path)
 
     def describe(self, outcome: Outcome) -> dict[str, Any]:
         """The row's fields that only running the stage tells."""

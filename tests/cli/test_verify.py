@@ -11,7 +11,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from mfscale.cli import app
-from mfscale.results import Store
+from mfscale.results import Store, log_file
 from mfscale.study import Stage
 from tests.cli.conftest import (
     content,
@@ -50,14 +50,14 @@ def harm_curve(store: Store, stages: list[Stage]) -> None:
 def harm_rows(store: Store, stages: list[Stage]) -> None:
     row = store.row(stages[0].id)
     assert row is not None
-    path = store.publish({**row, "steps": 99})
+    path = Path(store.publish({**row, "steps": 99}))
     assert path.exists()
 
 
 def harm_name(store: Store, stages: list[Stage]) -> None:
     row = store.row(stages[0].id)
     assert row is not None
-    path = store.publish({**row, "attempt": 1})
+    path = Path(store.publish({**row, "attempt": 1}))
     path.rename(path.with_name("abc-1.parquet"))
 
 
@@ -72,14 +72,14 @@ def harm_parent(store: Store, stages: list[Stage]) -> None:
 def harm_value(store: Store, stages: list[Stage]) -> None:
     row = store.row(stages[0].id)
     assert row is not None
-    path = store.publish({**row, "attempt": 1})
+    path = Path(store.publish({**row, "attempt": 1}))
     table = pq.read_table(path)
     column = table.column_names.index("stop_reason")
     pq.write_table(table.set_column(column, "stop_reason", [["boredom"]]), path)
 
 
 def harm_log(store: Store, stages: list[Stage]) -> None:
-    log = store.log_path(stages[-1].id, 0)
+    log = store.path / log_file(stages[-1].id, 0)
     log.parent.mkdir(exist_ok=True)
     log.write_text("began\n")
 

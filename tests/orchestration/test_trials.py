@@ -15,6 +15,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from mfscale.orchestration import OrchestrationError
 from mfscale.orchestration.trials import Trials, objective
+from mfscale.results import Store
 from mfscale.study import Choice, Stage, Tuning
 from tests.orchestration.conftest import graph_of
 
@@ -42,6 +43,10 @@ def row(error_mev: float, stop_reason: str = "cap") -> dict[str, Any]:
     }
 
 
+def store_in(folder: Path) -> Store:
+    return Store(folder, create=True)
+
+
 def searched(trials: Trials, error: Callable[[Stage], dict[str, Any] | None]) -> list[Stage]:
     """Train one after another to the end; the stages that were trained."""
     trained = []
@@ -64,7 +69,7 @@ def chosen(trials: Trials) -> Choice:
 
 
 def test_as_many_as_asked_for_and_the_untuned_first(tmp_path: Path) -> None:
-    trials = Trials(tuning(), tmp_path)
+    trials = Trials(tuning(), store_in(tmp_path))
     trained = searched(trials, far_from(0.03))
     assert len({stage.id for stage in trained}) == len(trained) == 6
     assert trained[0].hyperparameters.learning_rate == 0.01  # the default from scratch
@@ -78,7 +83,7 @@ def test_as_many_as_asked_for_and_the_untuned_first(tmp_path: Path) -> None:
 
 
 def test_what_lies_outside_the_space_is_not_tried(tmp_path: Path) -> None:
-    trials = Trials(tuning("learning_rate: {low: 0.02, high: 0.1}"), tmp_path)
+    trials = Trials(tuning("learning_rate: {low: 0.02, high: 0.1}"), store_in(tmp_path))
     trained = searched(trials, far_from(0.03))
     assert all(0.02 <= s.hyperparameters.learning_rate <= 0.1 for s in trained)
     assert chosen(trials).untuned_mev is None
@@ -86,13 +91,13 @@ def test_what_lies_outside_the_space_is_not_tried(tmp_path: Path) -> None:
 
 def test_the_same_search_finds_the_same(tmp_path: Path) -> None:
     once, twice = (
-        searched(Trials(tuning(), tmp_path / name), far_from(0.03)) for name in ("a", "b")
+        searched(Trials(tuning(), store_in(tmp_path / name)), far_from(0.03)) for name in ("a", "b")
     )
     assert once == twice
 
 
 def test_equal_trials_are_trained_once(tmp_path: Path) -> None:
-    trials = Trials(tuning("schedule: [cosine, constant]", trials=8), tmp_path)
+    trials = Trials(tuning("schedule: [cosine, constant]", trials=8), store_in(tmp_path))
     numbers = count(1)
     trained = searched(trials, lambda _: row(float(next(numbers))))
     assert 1 <= len(trained) <= 2
@@ -101,7 +106,7 @@ def test_equal_trials_are_trained_once(tmp_path: Path) -> None:
 
 
 def test_equal_trials_at_once_share_one_training(tmp_path: Path) -> None:
-    trials = Trials(tuning("schedule: [cosine, constant]", trials=8), tmp_path)
+    trials = Trials(tuning("schedule: [cosine, constant]", trials=8), store_in(tmp_path))
     running = []
     while (asked := trials.ask()) is not None:
         running.append(asked[0])
@@ -142,7 +147,7 @@ def test_equal_trials_that_are_put_back_still_share_one_training(tmp_path: Path)
 
 
 def test_neither_pruned_nor_failed_trials_are_chosen(tmp_path: Path) -> None:
-    trials = Trials(tuning(), tmp_path)
+    trials = Trials(tuning(), store_in(tmp_path))
     rows = iter([row(9.0), row(0.1, "pruned"), None, {"status": "diverged"}, row(0.0), row(8.0)])
     searched(trials, lambda _: next(rows))
     choice = chosen(trials)
@@ -150,7 +155,7 @@ def test_neither_pruned_nor_failed_trials_are_chosen(tmp_path: Path) -> None:
 
 
 def test_where_no_trial_ends_nothing_is_chosen(tmp_path: Path) -> None:
-    trials = Trials(tuning(), tmp_path)
+    trials = Trials(tuning(), store_in(tmp_path))
     assert len(searched(trials, lambda _: None)) == 6
     assert trials.choice() is None
     assert trials.left == 0
@@ -158,34 +163,34 @@ def test_where_no_trial_ends_nothing_is_chosen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("finished", [0, 1, 3])
 def test_an_interrupted_search_goes_on_where_it_was(tmp_path: Path, finished: int) -> None:
-    before = Trials(tuning(), tmp_path)
+    before = Trials(tuning(), store_in(tmp_path))
     for _ in range(finished):
         stage, _ = before.ask() or pytest.fail("too few")
         before.tell(stage.id, far_from(0.03)(stage))
     interrupted = [before.ask(), before.ask()]
-    after = Trials(tuning(), tmp_path)
+    after = Trials(tuning(), store_in(tmp_path))
     assert after.left == 6 - finished
     assert [after.ask(), after.ask()] == interrupted, "those that ran are trained first"
     for asked in interrupted:
         assert asked is not None
         after.tell(asked[0].id, far_from(0.03)(asked[0]))
     assert len(searched(after, far_from(0.03))) == 4 - finished
-    assert Trials(tuning(), tmp_path).ask() is None
-    assert chosen(Trials(tuning(), tmp_path)) == chosen(after)
+    assert Trials(tuning(), store_in(tmp_path)).ask() is None
+    assert chosen(Trials(tuning(), store_in(tmp_path))) == chosen(after)
 
 
 @pytest.mark.parametrize("untuned", [True, False])
 def test_a_trial_cut_off_before_it_had_settings_gets_them(tmp_path: Path, untuned: bool) -> None:
     """A kill between the two lines in which Optuna notes a trial and its settings."""
     known = tuning()
-    before = Trials(known, tmp_path)
+    before = Trials(known, store_in(tmp_path))
     if not untuned:  # which is the first
         stage, _ = before.ask() or pytest.fail("too few")
         before.tell(stage.id, row(50.0))
-    storage = JournalStorage(JournalFileBackend(str(tmp_path / f"{known.key}.journal")))
+    storage = JournalStorage(JournalFileBackend(str(tmp_path / "tuning" / f"{known.key}.journal")))
     cut = optuna.load_study(study_name=known.key, storage=storage).ask()
     assert cut.params == {}
-    trials = Trials(known, tmp_path)
+    trials = Trials(known, store_in(tmp_path))
     asked = trials.ask()
     assert asked is not None
     stage, number = asked
@@ -237,8 +242,8 @@ def test_a_damaged_journal_is_used_or_named(
 ) -> None:
     """Cut anywhere, or with foreign bytes anywhere: never any other error."""
     folder = tmp_path_factory.mktemp("tuning")
-    searched(Trials(tuning(), folder), far_from(0.01))
-    (journal,) = folder.glob("*.journal")
+    searched(Trials(tuning(), store_in(folder)), far_from(0.01))
+    (journal,) = folder.glob("tuning/*.journal")
     content = journal.read_bytes()
     place = data.draw(st.integers(0, len(content)))
     foreign = data.draw(st.binary(max_size=12))
@@ -246,7 +251,7 @@ def test_a_damaged_journal_is_used_or_named(
     journal.write_bytes(content[:place] + foreign + rest)
     messages = []
     try:
-        Trials(tuning(), folder).ask()
+        Trials(tuning(), store_in(folder)).ask()
     except OrchestrationError as error:
         messages.append(str(error))
     assert all(str(journal) in message and "delete it" in message for message in messages)

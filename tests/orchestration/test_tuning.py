@@ -102,7 +102,7 @@ def choices_of(store: Store) -> list[Choice]:
 
 
 def told_by_journal(store: Store, choice: Choice) -> list[optuna.trial.FrozenTrial]:
-    path = store.tuning_dir / f"{choice.key}.journal"
+    path = store.path / "tuning" / f"{choice.key}.journal"
     storage = JournalStorage(JournalFileBackend(str(path)))
     return optuna.load_study(study_name=choice.key, storage=storage).trials
 

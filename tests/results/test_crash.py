@@ -71,7 +71,7 @@ def test_two_drivers_compact_one_after_the_other(
     store: Store, brief_row: Callable[..., Row]
 ) -> None:
     """Else the slower one would replace the rows of the faster, whose inbox is gone by then."""
-    path = store.publish(brief_row())
+    path = Path(store.publish(brief_row()))
     second = threading.Thread(target=store.compact)
     with files.locked(store.path / "compact.lock"):
         second.start()
@@ -154,8 +154,8 @@ def test_a_truncated_row_is_set_aside_and_named(
 ) -> None:
     store = Store(tmp_path_factory.mktemp("store"), create=True)
     row = {"attempt": 0, "status": "finished", "purpose": "science"}
-    whole = store.publish({"stage_id": "whole"} | row)
-    damaged = store.publish({"stage_id": "damaged"} | row)
+    whole = Path(store.publish({"stage_id": "whole"} | row))
+    damaged = Path(store.publish({"stage_id": "damaged"} | row))
     content = damaged.read_bytes()
     cut = content[: data.draw(st.integers(0, len(content) - 1))]
     damaged.write_bytes(cut)
@@ -189,7 +189,7 @@ def test_a_damaged_compacted_file_is_set_aside_and_the_inbox_remains(
 
 
 def test_a_flipped_bit_in_a_value_is_noticed(store: Store, brief_row: Callable[..., Row]) -> None:
-    path = store.publish(brief_row(reason="the quick brown fox"))
+    path = Path(store.publish(brief_row(reason="the quick brown fox")))
     content = path.read_bytes()
     assert content.count(b"quick") == 1
     path.write_bytes(content.replace(b"quick", b"quack"))
@@ -200,7 +200,7 @@ def test_a_flipped_bit_in_a_value_is_noticed(store: Store, brief_row: Callable[.
 def test_several_damaged_files_are_named_at_once(
     store: Store, brief_row: Callable[..., Row]
 ) -> None:
-    paths = [store.publish(brief_row(stage_id)) for stage_id in ("a", "b", "c")]
+    paths = [Path(store.publish(brief_row(stage_id))) for stage_id in ("a", "b", "c")]
     for path in paths[:2]:
         path.write_bytes(b"junk")
     with pytest.raises(StoreError) as raised:
@@ -212,7 +212,7 @@ def test_several_damaged_files_are_named_at_once(
 def test_a_damaged_curve_is_set_aside(store: Store) -> None:
     import pyarrow as pa
 
-    path = store.publish_curve("aa11", pa.table({"step": [1]}))
+    path = Path(store.publish_curve("aa11", pa.table({"step": [1]})))
     path.write_bytes(b"junk")
     with pytest.raises(
         StoreError, match=r"damaged .*set-aside/curves/aa11\.parquet; the row .* is not affected"

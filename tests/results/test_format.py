@@ -22,7 +22,7 @@ def rewrite(path: Path, change: Callable[[pa.Table], pa.Table], version: int = F
 def test_an_older_file_with_fewer_columns_is_filled_with_nulls(
     store: Store, pretrained: Row
 ) -> None:
-    path = store.publish(pretrained)
+    path = Path(store.publish(pretrained))
     rewrite(path, lambda table: table.drop_columns(["evaluations", "wall_time_s"]))
     row = store.row("aa11")
     assert row is not None
@@ -91,7 +91,7 @@ def test_null_and_empty_stay_apart_in_an_older_file(
 def test_a_file_of_a_newer_format_asks_for_an_upgrade_and_stays(
     store: Store, brief_row: Callable[..., Row]
 ) -> None:
-    path = store.publish(brief_row())
+    path = Path(store.publish(brief_row()))
     rewrite(path, lambda table: table.append_column("tomorrow", [[1]]), version=FORMAT + 1)
     for read in (store.table, store.statuses, store.compact):
         with pytest.raises(StoreError, match=f"format {FORMAT + 1}.*upgrade mfscale"):
@@ -103,7 +103,7 @@ def test_whole_numbers_first_do_not_make_a_later_1_5_a_2(
     store: Store, brief_row: Callable[..., Row]
 ) -> None:
     """DuckDB without ``union_by_name`` took the first file's types: 1.5 was read as 2."""
-    first = store.publish(brief_row("a", cutoff_a=1))
+    first = Path(store.publish(brief_row("a", cutoff_a=1)))
     as_whole_number = pa.array([1], pa.int64())
     rewrite(
         first,
@@ -140,7 +140,7 @@ def test_a_value_of_another_type_is_damage_not_a_guess(
     store: Store,
     brief_row: Callable[..., Row],
 ) -> None:
-    path = store.publish(brief_row())
+    path = Path(store.publish(brief_row()))
     i = SCHEMA.get_field_index(column)
     rewrite(path, lambda table: table.set_column(i, column, value))
     with pytest.raises(StoreError, match=complaint):

@@ -51,7 +51,7 @@ def test_no_flipped_bit_makes_another_row(finetuned: Row) -> None:
 
 @pytest.mark.parametrize("length", [0.0, 0.3, 0.9, 0.999])
 def test_a_row_cut_short_is_set_aside(store: Store, finetuned: Row, length: float) -> None:
-    path = store.publish(finetuned)
+    path = Path(store.publish(finetuned))
     content = path.read_bytes()[: int(length * path.stat().st_size)]
     path.write_bytes(content)
     with pytest.raises(StoreError, match=f"^{path} is damaged .* was moved to .*set-aside"):
@@ -60,7 +60,7 @@ def test_a_row_cut_short_is_set_aside(store: Store, finetuned: Row, length: floa
 
 
 def test_swapped_rows_are_told_by_their_names(store: Store, brief_row: Callable[..., Row]) -> None:
-    one, two = (store.publish(brief_row(stage)) for stage in ("aa11", "bb22"))
+    one, two = (Path(store.publish(brief_row(stage))) for stage in ("aa11", "bb22"))
     other = two.read_bytes()
     two.write_bytes(one.read_bytes())
     one.write_bytes(other)
@@ -78,7 +78,7 @@ def test_the_curve_of_another_stage_is_refused(
 ) -> None:
     publish = {"curves": store.publish_curve, "errors": store.publish_errors}[folder]
     read = {"curves": store.curve, "errors": store.errors}[folder]
-    one, two = (publish(stage, schema.empty_table()) for stage in ("aa11", "bb22"))
+    one, two = (Path(publish(stage, schema.empty_table())) for stage in ("aa11", "bb22"))
     assert read("aa11").schema == schema
     one.write_bytes(two.read_bytes())
     with pytest.raises(StoreError, match=f"^{one} is damaged .it is of stage bb22.*not affected"):

@@ -19,6 +19,7 @@ from mfscale.results import (
     STATUSES,
     Store,
     StoreError,
+    log_file,
     parquet,
 )
 
@@ -137,7 +138,7 @@ def test_the_next_attempt_is_above_every_one_that_left_a_trace(
     store.publish(brief_row(attempt=0, status="diverged"))
     store.publish(brief_row(attempt=1, status="failed"))
     assert store.next_attempt("aa11") == 2
-    log = store.log_path("aa11", 4)
+    log = store.path / log_file("aa11", 4)
     log.parent.mkdir()
     log.touch()
     assert store.next_attempt("aa11") == 5
@@ -249,7 +250,6 @@ def test_opening_an_existing_store_writes_nothing(store: Store) -> None:
     opened = Store(store.path, create=True)
     opened.statuses()
     opened.checkpoint_dir("aa11")
-    opened.log_path("aa11", 0)
     assert {path: path.stat().st_mtime_ns for path in store.path.rglob("*")} == before
 
 

@@ -8,8 +8,8 @@ from mfscale.results import Store, turn
 
 HOLD = (
     "import sys, time; from mfscale.results import Store, turn\n"
-    "with turn(Store(sys.argv[1]), 'a', give_up=lambda: True) as ours:\n"
-    "    print(ours, flush=True); time.sleep(60)\n"
+    "with turn(Store(sys.argv[1]), 'a', give_up=lambda: True) as held:\n"
+    "    print(held is not None, flush=True); time.sleep(60)\n"
 )
 
 

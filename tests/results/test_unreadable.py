@@ -61,7 +61,7 @@ def test_a_file_that_cannot_be_read_is_named_and_stays(
     store: Store,
     brief_row: Callable[..., Row],
 ) -> None:
-    whole = store.publish(brief_row())
+    whole = Path(store.publish(brief_row()))
     path = store.path / place
     make(path)
     for read in READS:
@@ -96,7 +96,7 @@ def test_logs_that_cannot_be_listed_are_named(store: Store) -> None:
 def test_damage_and_an_unreadable_file_are_told_apart_in_one_message(
     store: Store, brief_row: Callable[..., Row]
 ) -> None:
-    damaged = store.publish(brief_row())
+    damaged = Path(store.publish(brief_row()))
     damaged.write_bytes(b"junk")
     unreadable = store.path / "inbox" / "x-0.parquet"
     loop(unreadable)
