@@ -52,7 +52,7 @@ wheel: $(VENV)/installed
 # The S3 server of the tests, in an environment of its own: it asks for an older python-dateutil.
 $(VENV)/moto/installed: $(VENV)/python
 	$(PYTHON) -m venv $(VENV)/moto
-	PIP_CONSTRAINT= $(VENV)/moto/bin/pip install --quiet 'moto[server,s3]==5.2.5'
+	PIP_CONSTRAINT= $(VENV)/moto/bin/pip install --quiet 'moto[ec2,s3,server]==5.2.5'
 	touch $@
 
 clean:

@@ -4,6 +4,7 @@ Every file carries the format version in its schema metadata and a checksum on e
 Reading fills columns, and fields inside nested columns, that an older format lacked with nulls.
 """
 
+import errno
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +19,7 @@ _OWNER = b"mfscale_stage"
 
 _GROUP = 2000
 """Rows that are read together if one of them is wanted."""
+_NO_THREAD = "Failed to launch worker thread"
 
 
 class DamagedError(Exception):
@@ -99,6 +101,8 @@ def decode(
     except MemoryError:  # of which Arrow's own is one
         raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        if _NO_THREAD in str(error):  # a machine without room for one more; the bytes may be sound
+            raise OSError(errno.EAGAIN, _NO_THREAD) from error
         if isinstance(error, OSError) and error.errno:  # Arrow's about damaged bytes have none
             raise
         raise DamagedError(str(error).strip().splitlines()[0]) from error

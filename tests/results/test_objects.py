@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mfscale.results import CURVE_SCHEMA, Store, StoreError, write_archive
+from mfscale.results import CURVE_SCHEMA, FORMAT, Store, StoreError, write_archive
 from mfscale.results.parquet import encode
 from tests.buckets import new_bucket
 
@@ -223,7 +223,7 @@ def test_threads_may_share_a_store(remote: Store, brief_row: Callable[..., Row])
 
 
 def test_a_marker_says_what_it_is(remote: Store) -> None:
-    assert json.loads(remote.place.get("store.json").to_pybytes()) == {"format": 3}
+    assert json.loads(remote.place.get("store.json").to_pybytes()) == {"format": FORMAT}
 
 
 def test_an_endpoint_that_is_down_is_said_in_time(
