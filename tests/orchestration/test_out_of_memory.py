@@ -66,7 +66,7 @@ def test_a_batch_that_does_not_fit_is_taken_in_parts(tmp_path: Path) -> None:
 
 
 def test_a_structure_that_does_not_fit_fails_with_the_remedy(tmp_path: Path) -> None:
-    ended = run_limited(tmp_path, "large", batch=4, labels=16, megabytes=8)
+    ended = run_limited(tmp_path, "xlarge", batch=4, labels=16, megabytes=8)
     (row,) = ended["rows"]
     assert row["status"] == "failed"
     (unfinished,) = ended["unfinished"]
