@@ -118,7 +118,7 @@ def test_equal_trials_at_once_share_one_training(tmp_path: Path) -> None:
 
 
 def test_a_trial_that_is_put_back_comes_first_again(tmp_path: Path) -> None:
-    trials = Trials(tuning(), tmp_path)
+    trials = Trials(tuning(), store_in(tmp_path))
     first, second = trials.ask(), trials.ask()
     assert first is not None
     assert second is not None
@@ -133,7 +133,7 @@ def test_a_trial_that_is_put_back_comes_first_again(tmp_path: Path) -> None:
 
 
 def test_equal_trials_that_are_put_back_still_share_one_training(tmp_path: Path) -> None:
-    trials = Trials(tuning("schedule: [cosine, constant]", trials=8), tmp_path)
+    trials = Trials(tuning("schedule: [cosine, constant]", trials=8), store_in(tmp_path))
     running = []
     while (asked := trials.ask()) is not None:
         running.append(asked[0])

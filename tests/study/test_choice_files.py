@@ -27,8 +27,8 @@ BETTER = replace(ONE, key="k3", error_mev=1.0, untuned_mev=3.0)
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    path = add_choices(tmp_path, "mine", [ONE, OTHER])
-    assert path == tmp_path / "choices" / "mine.json"
+    path = tmp_path / "choices" / "mine.json"
+    assert add_choices(tmp_path, "mine", [ONE, OTHER]) == str(path)
     assert read_choices(tmp_path) == {"mine": {"cc": ONE, "dft": OTHER}}
     assert [p.name for p in path.parent.iterdir()] == ["mine.json"], "nothing is left behind"
 
@@ -95,7 +95,7 @@ def changed(**changes: object) -> str:
 def test_a_file_that_cannot_be_believed_is_named(
     tmp_path: Path, content: bytes, words: str
 ) -> None:
-    path = add_choices(tmp_path, "mine", [ONE])
+    path = Path(add_choices(tmp_path, "mine", [ONE]))
     path.write_bytes(content)
     for use in (lambda: read_choices(tmp_path), lambda: add_choices(tmp_path, "mine", [OTHER])):
         with pytest.raises(StudyError, match=words) as caught:
