@@ -248,7 +248,6 @@ class Rehearsal:
             and "cut" in self.told  # a lost host trained: its stage is finished elsewhere,
             # which only a folder shows, for in a bucket there is no log of what never ended
             and (self.told["moved"] or self.store.startswith("s3://"))
-            and not self.told["left_running"]
         )
 
     def _left_running(self, lost: str | None) -> dict[str, list[str]]:
