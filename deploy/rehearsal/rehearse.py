@@ -248,6 +248,7 @@ class Rehearsal:
             and "cut" in self.told  # a lost host trained: its stage is finished elsewhere,
             # which only a folder shows, for in a bucket there is no log of what never ended
             and (self.told["moved"] or self.store.startswith("s3://"))
+            and not self.told["left_running"]
         )
 
     def _left_running(self, lost: str | None) -> dict[str, list[str]]:
@@ -300,8 +301,8 @@ def _trained(logs: Path) -> Mapping[str, list[str]]:
 
 
 def _rays(host: Host) -> list[str]:
-    """Ray's processes on a host that could still work; its log monitor outlives them."""
-    able = re.compile("/raylet --|gcs_server --|^ray::")
+    """Ray's processes on a host that could still work; its log monitor and two agents outlive them."""
+    able = re.compile("/raylet --|gcs_server --|^ray::(?!DashboardAgent|RuntimeEnvAgent)")
     return [line.strip()[:80] for line in host.commands().values() if able.search(line)]
 
 

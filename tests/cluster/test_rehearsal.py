@@ -29,6 +29,7 @@ def test_a_study_survives_the_loss_of_a_host(tmp_path: Path) -> None:
     assert told["status"] == {"stages": 15, "finished": 15}
     assert set(told["hosts"]) == {"worker-1", "worker-2", "worker-3"}  # all had a part in it
     assert all(hosts[0] == lost and hosts[-1] != lost for hosts in told["moved"].values())
+    assert not told["left_running"]
 
 
 def test_nothing_is_left_of_hosts_when_who_made_them_is_killed(
