@@ -301,7 +301,7 @@ def _trained(logs: Path) -> Mapping[str, list[str]]:
 
 
 def _rays(host: Host) -> list[str]:
-    """Ray's processes on a host that could still work; its log monitor and two agents outlive them."""
+    """Ray's processes on a host that could still work; its log monitor and agents may stay."""
     able = re.compile("/raylet --|gcs_server --|^ray::(?!DashboardAgent|RuntimeEnvAgent)")
     return [line.strip()[:80] for line in host.commands().values() if able.search(line)]
 
