@@ -23,11 +23,12 @@ _QUIET = {
     "TUNE_GLOBAL_CHECKPOINT_S": "600",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
 }
+_CLUSTERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 _CLOSED = {
     "RAY_AUTH_MODE": "token",
     # As on macOS: every port on 127.0.0.1. Without it Ray takes the machine's address even where
     # ray.init is told 127.0.0.1, and listens on all of them.
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    _CLUSTERS: "0",
 }
 _ANSWER_S = 5.0
 _COPIED = (
@@ -103,6 +104,7 @@ def _local(cpus: int | None, gpus: int, folder: Path) -> Iterator[Slots]:
     os.environ.pop("RAY_ADDRESS", None)  # "local" gives way to it
     import ray  # noqa: PLC0415 - and a second that commands without Ray need not wait
 
+    _heed_environment()
     cpus = cpus or cores()
     try:
         with uninterrupted():
@@ -121,6 +123,19 @@ def _local(cpus: int | None, gpus: int, folder: Path) -> Iterator[Slots]:
     finally:
         with uninterrupted():
             ray.shutdown()
+
+
+def _heed_environment() -> None:
+    """Let a Ray that was imported before, as in a notebook, close itself as one imported now."""
+    from ray._private import ray_constants  # noqa: PLC0415 - after Ray itself
+    from ray._raylet import (  # type: ignore[attr-defined]  # noqa: PLC0415 - compiled
+        AuthenticationTokenLoader,
+        Config,
+    )
+
+    Config.initialize("")  # what Ray does itself when it turns tokens on
+    AuthenticationTokenLoader.instance().reset_cache()
+    ray_constants.ENABLE_RAY_CLUSTER = os.environ[_CLUSTERS] != "0"
 
 
 @contextmanager

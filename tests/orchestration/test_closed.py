@@ -149,3 +149,32 @@ def test_what_a_killed_run_leaves_is_cleared_by_the_next(
     output, _ = driver.communicate(timeout=300)
     assert driver.returncode == 0, output
     assert list(ray_folder.iterdir()) == [strange]
+
+
+def test_a_ray_imported_beforehand_is_closed_too(ray_folder: Path) -> None:
+    script = f"""
+import ray
+from pathlib import Path
+from mfscale.orchestration.cluster import LOCAL, connected
+with connected(LOCAL, 1, 0, Path({str(ray_folder)!r})):
+    print("ready", flush=True)
+    input()
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env={k: v for k, v in os.environ.items() if not k.startswith("RAY_")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    ports = listening(descendants(process.pid))
+    gcs = int(next(ray_folder.rglob("gcs_server_port_*")).read_text())
+    refused = intrude(gcs, RAY_AUTH_MODE="disabled")
+    process.communicate("\n", timeout=60)
+    assert process.returncode == 0
+    assert len(ports) >= 4  # cluster store, node, object manager, driver
+    assert [address for address, _ in ports if not is_loopback(address)] == []
+    assert refused == "AuthenticationError"
