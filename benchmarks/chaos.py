@@ -208,13 +208,15 @@ def rampage(
     dice, began = chaos.dice, time.monotonic()
     dice.shuffle(due)
     filled: dict[str, object] | None = None
+    half = len(due) // 2
     fresh, seen, last = False, 0, began
     chaos.wait(5)
     while due and time.monotonic() - began < limit_s and len(chaos.finished) < n:
         chaos.wait(dice.uniform(0.2, 3))
         if fresh and len(chaos.finished) < seen + PACE and time.monotonic() - last < PATIENCE_S:
             continue
-        if filled is None and disk is not None and len(chaos.finished) > n // 4:
+        half_way = len(chaos.finished) > n // 4 or len(due) <= half
+        if filled is None and disk is not None and half_way:
             filled = fill(disk, chaos, seconds=15)
         elif fresh := chaos.kill(due[0]):
             due.pop(0)

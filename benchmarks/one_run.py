@@ -50,6 +50,7 @@ strategies:
     - heads: {{{{{METHOD}: {{{{subset: {SUBSET}, size: {N_TRAIN}, validation: {N_VALID}}}}}}}}}
 """
 Make = Callable[[Path, int], list[str]]
+_OURS = [sys.executable, __file__, "--mode"]
 
 
 def study(folder: Path, architecture: str, epochs: int, seeds: str = "1") -> Path:
@@ -60,7 +61,7 @@ def study(folder: Path, architecture: str, epochs: int, seeds: str = "1") -> Pat
     return path
 
 
-def stages_of(path: Path) -> None:
+def stages_of(path: Path, *, compiled: bool) -> None:
     """Train the stages of a study one after another in this process; print the last one's costs."""
     import torch  # noqa: PLC0415 - counted as start-up
 
@@ -72,26 +73,26 @@ def stages_of(path: Path) -> None:
     told = {}
     for stage in expand(load_study(path), catalogue()).stages.values():
         began, cpu = time.perf_counter(), time.process_time()
-        run_stage(stage, checkpoint_dir=lambda stage_id: path.parent / stage_id)
+        run_stage(stage, checkpoint_dir=lambda stage_id: path.parent / stage_id, compiled=compiled)
         told = {"wall_s": time.perf_counter() - began, "cpu_s": time.process_time() - cpu}
     print(json.dumps(told))
 
 
-def ours(architecture: str) -> Make:
+def ours(architecture: str, mode: str = "eager") -> Make:
     """One of our stages in a process of its own, without Ray."""
 
     def command(folder: Path, epochs: int) -> list[str]:
-        return [sys.executable, __file__, "--study", str(study(folder, architecture, epochs))]
+        return [*_OURS, mode, "--study", str(study(folder, architecture, epochs))]
 
     return command
 
 
-def warm(architecture: str) -> Callable[[Path, int], Cost]:
+def warm(architecture: str, mode: str = "eager") -> Callable[[Path, int], Cost]:
     """The second of two stages in one process."""
 
     def cost(folder: Path, epochs: int) -> Cost:
         path = study(folder, architecture, epochs, seeds="[1, 2]")
-        whole = cost_of([sys.executable, __file__, "--study", str(path)], folder)
+        whole = cost_of([*_OURS, mode, "--study", str(path)], folder)
         told = json.loads((folder / "out.txt").read_text().splitlines()[-1])
         return Cost(**told, peak_mb=whole.peak_mb)
 
@@ -131,36 +132,43 @@ def main() -> None:
     parser.add_argument("--epochs", nargs=2, type=int, default=(5, 45), metavar=("SHORT", "LONG"))
     parser.add_argument("--no-compiled", dest="compiled", action="store_false")
     parser.add_argument("--study", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--mode", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.study:
-        stages_of(asked.study)
+        stages_of(asked.study, compiled=asked.mode == "compiled")
         return
 
     def run(make: Make) -> Callable[[Path, int], Cost]:
         return lambda folder, n: cost_of(make(folder, n), folder)
 
-    programmes: dict[str, tuple[Callable[[Path, int], Cost], bool]] = {
-        "nequip: mfscale": (run(ours("nequip")), False),
-        "nequip: mfscale, warm": (warm("nequip"), False),
-        "nequip: nequip-train": (run(lambda f, n: nequip_train(f, n, compiled=False)), False),
-    }
-    if asked.compiled:
-        compiled = run(lambda f, n: nequip_train(f, n, compiled=True))
-        programmes["nequip: nequip-train, compiled"] = (compiled, True)
-    programmes["mace: mfscale"] = (run(ours("mace")), False)
-    programmes["mace: mfscale, warm"] = (warm("mace"), False)
-    if asked.mace:
-        programmes["mace: mace_run_train"] = (
-            run(lambda f, n: mace_run_train(f, n, asked.mace)),
-            False,
-        )
+    programmes: dict[str, tuple[Callable[[Path, int], Cost], bool]] = {}
+    for architecture in ("nequip", "mace"):
+        name = f"{architecture}: mfscale"
+        programmes[name] = (run(ours(architecture)), False)
+        programmes[f"{name}, warm"] = (warm(architecture), False)
+        if asked.compiled:
+            programmes[f"{name}, compiled"] = (run(ours(architecture, "compiled")), True)
+            programmes[f"{name}, compiled, warm"] = (warm(architecture, "compiled"), False)
+        if architecture == "nequip":
+            eager = run(lambda f, n: nequip_train(f, n, compiled=False))
+            programmes["nequip: nequip-train"] = (eager, False)
+            if asked.compiled:
+                compiled = run(lambda f, n: nequip_train(f, n, compiled=True))
+                programmes["nequip: nequip-train, compiled"] = (compiled, True)
+        elif asked.mace:
+            theirs = run(lambda f, n: mace_run_train(f, n, asked.mace))
+            programmes["mace: mace_run_train"] = (theirs, False)
     lengths = tuple(asked.epochs)
     found = {}
     print(f"{'':32}{'structures/s':>14}{'start-up s':>12}{'peak MB':>9}")
-    for name, (cost, cached) in programmes.items():
-        told = found[name] = compare(cost, lengths, cached=cached)
-        speed, start = told["structures_per_wall_s"], told["start_up_wall_s"]
-        print(f"{name:32}{speed:14.0f}{start:12.1f}{told['peak_mb']:9.0f}", flush=True)
+    with tempfile.TemporaryDirectory() as cache:  # so that nothing is compiled beforehand
+        os.environ |= {"MFSCALE_CACHE": cache, "TORCHINDUCTOR_CACHE_DIR": f"{cache}/peers"}
+        with tempfile.TemporaryDirectory() as folder:
+            run(ours("nequip"))(Path(folder), 1)  # leaves our neighbour graphs
+        for name, (cost, cached) in programmes.items():
+            told = found[name] = compare(cost, lengths, cached=cached)
+            speed, start = told["structures_per_wall_s"], told["start_up_wall_s"]
+            print(f"{name:32}{speed:14.0f}{start:12.1f}{told['peak_mb']:9.0f}", flush=True)
     if asked.out:
         packages = ("mfscale", "torch", "nequip")
         content = {

@@ -4,7 +4,7 @@ import signal
 import sys
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.text import Text
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from mfscale.cli._tracking import TrackerName
-    from mfscale.orchestration import Footprints, Rates, Summary
+    from mfscale.orchestration import Compiling, Footprints, Rates, Summary
     from mfscale.results import Store
     from mfscale.study import Choice, StudyGraph
 
@@ -53,6 +53,13 @@ RayOption = Annotated[
         help="A running Ray cluster to run on, seen from one of its machines; or a Ray of our own.",
     ),
 ]
+CompileOption = Annotated[
+    Literal["auto", "always", "never"],
+    typer.Option(
+        "--compile",
+        help="Compile models: those whose stages take long enough to pay for it, all, or none.",
+    ),
+]
 LOCAL_RAY = "local"
 BY_SIGNAL = 128
 """Exit status after a signal, less its number, as shells have it: 130 after Ctrl-C."""
@@ -66,6 +73,7 @@ def run_and_report(
     gpus: int,
     gpu_share: float | None,
     address: str,
+    compile_mode: Literal["auto", "always", "never"],
     json: bool,
     grow: "Callable[[Sequence[Choice]], StudyGraph] | None" = None,
     track: "Sequence[TrackerName] | None" = None,
@@ -94,6 +102,8 @@ def run_and_report(
         _say_stopping(number)
         trackers.hurry()
 
+    estimate = speeds(graph, store, gpus=gpus)
+    mode = "never" if gpus and compile_mode == "auto" else compile_mode
     with (
         following(track, store, graph) as trackers,
         shown(len(graph.stages), quiet=json) as on_progress,
@@ -101,7 +111,7 @@ def run_and_report(
         summary = run(
             graph,
             store,
-            estimate=speeds(graph, store, gpus=gpus),
+            estimate=estimate,
             cpus=cpus,
             gpus=gpus,
             gpu_share=gpu_share,
@@ -111,6 +121,7 @@ def run_and_report(
             on_ended=trackers.tell,
             grow=grow and trackers.growing(grow),
             on_stop=on_stop,
+            compiling=compiling(mode, estimate),
         )
     _report(graph, store, summary, trackers.written, json=json)
     if summary.progress.ended < summary.progress.total:
@@ -190,6 +201,18 @@ def footprints(graph: "StudyGraph") -> "Footprints":
         {of: size.n_parameters for of, size in sizes.items()},
         extents({(stage.dataset, stage.split) for stage in graph.all_stages()}),
     )
+
+
+def compiling(mode: Literal["auto", "always", "never"], estimate: "Rates") -> "Compiling":
+    """What decides which stages train compiled."""
+    from mfscale.models.compilation import COMPILATION
+    from mfscale.orchestration import Compiling, Cost
+
+    costs = {
+        (architecture, size, "float32", forces): Cost(c.speedup, c.cold_s, c.warm_s)
+        for (architecture, size, forces), c in COMPILATION.items()
+    }
+    return Compiling(mode, costs, estimate)
 
 
 def _report(

@@ -17,6 +17,7 @@ from mfscale.cli._options import (
 from mfscale.cli._output import console, print_json, print_table, size, stderr
 from mfscale.cli._running import (
     LOCAL_RAY,
+    CompileOption,
     CpusOption,
     GpuShareOption,
     GpusOption,
@@ -54,6 +55,7 @@ def retry(
     gpus: GpusOption = 0,
     gpu_share: GpuShareOption = None,
     ray_address: RayOption = LOCAL_RAY,
+    compile_mode: CompileOption = "auto",
     track: TrackOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -90,6 +92,7 @@ def retry(
         gpus=gpus,
         gpu_share=gpu_share,
         address=ray_address,
+        compile_mode=compile_mode,
         json=json,
         track=track,
     )

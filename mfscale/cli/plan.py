@@ -9,7 +9,7 @@ from rich.text import Text
 
 from mfscale.cli._options import DEFAULT_STORE, JsonOption, StoreOption, StudyArgument
 from mfscale.cli._output import console, duration, print_json, print_table
-from mfscale.cli._running import CpusOption, GpusOption, speeds
+from mfscale.cli._running import CpusOption, GpusOption, compiling, speeds
 from mfscale.cli._why import Why, reasons
 from mfscale.cli.study import expand_file
 
@@ -68,6 +68,9 @@ def plan(
     cached = sum(statuses.get(stage_id) == "finished" for stage_id in graph.stages)
     ahead = [*to_run, *graph.waiting, *graph.trials()]
     slots = gpus or cpus or cores()
+    code = compiling("never" if gpus else "auto", rates)
+    code.decide(ahead, slots)
+    paying = [decision for decision in code.decisions.values() if decision.compiled]
     counts = {
         "study": graph.name,
         "requested": graph.requests,
@@ -80,6 +83,7 @@ def plan(
         "estimate_s": wall_time(ahead, rates, slots),
         "gpu_hours": work_time(ahead, rates) / 3600 if gpus else None,
         "estimate_basis": rates.basis,
+        "compiled": [asdict(decision) for decision in paying],
     }
     shown = list(graph.stages.values())[: None if everything or json else SHOWN]
     details = [_described(stage, graph, statuses, rates) for stage in shown]
@@ -103,6 +107,14 @@ def plan(
         _print_reasons(told, len(to_run))
     _print_choices(graph)
     _print_estimate(counts, gpus=gpus, anything=bool(ahead))
+    for decision in paying:
+        architecture, size, _, forces = decision.kind
+        console.print(
+            f"{decision.stages} stages of {architecture} {size} {'with' if forces else 'without'} "
+            f"forces will be compiled, which takes {duration(decision.takes_s)} and saves about "
+            f"{duration(decision.saves_s)} of a core (run --compile never: not)",
+            soft_wrap=True,
+        )
 
 
 def _print_counts(counts: Mapping[str, Any]) -> None:

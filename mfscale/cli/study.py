@@ -11,6 +11,7 @@ from mfscale.cli._options import DEFAULT_STORE, JsonOption, StoreOption, StudyAr
 from mfscale.cli._output import console, print_json
 from mfscale.cli._running import (
     LOCAL_RAY,
+    CompileOption,
     CpusOption,
     GpuShareOption,
     GpusOption,
@@ -38,6 +39,7 @@ def run(
     gpus: GpusOption = 0,
     gpu_share: GpuShareOption = None,
     ray_address: RayOption = LOCAL_RAY,
+    compile_mode: CompileOption = "auto",
     track: TrackOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -64,6 +66,7 @@ def run(
         gpus=gpus,
         gpu_share=gpu_share,
         address=ray_address,
+        compile_mode=compile_mode,
         json=json,
         track=track,
         grow=grow,

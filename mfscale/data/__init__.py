@@ -13,7 +13,14 @@ from mfscale.data.dataset import Dataset
 from mfscale.data.describe import Description, Difference, LabelCount, describe
 from mfscale.data.embedded import EMBEDDED, open_dataset
 from mfscale.data.errors import DatasetError
-from mfscale.data.graphs import CACHE_VARIABLE, Graphs, close_pairs, edges_of, neighbour_graphs
+from mfscale.data.graphs import (
+    CACHE_VARIABLE,
+    Graphs,
+    cache_directory,
+    close_pairs,
+    edges_of,
+    neighbour_graphs,
+)
 from mfscale.data.header import Method
 from mfscale.data.labelled_set import LabelledSet
 from mfscale.data.splits import SUBSETS, TRAINING_SUBSETS
@@ -35,6 +42,7 @@ __all__ = [
     "LabelledSet",
     "Method",
     "Packed",
+    "cache_directory",
     "close_pairs",
     "collate",
     "counts_of",

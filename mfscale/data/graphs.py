@@ -87,7 +87,7 @@ def neighbour_graphs(dataset: Dataset, cutoff: float, *, cache: Path | None = No
     if not (math.isfinite(cutoff) and cutoff > 0):
         raise DatasetError(f"cutoff {cutoff} Å is impossible; choose a positive length")
     cutoff = float(cutoff)
-    directory = (cache or _default_cache()) / "graphs" / f"{dataset.digest[:32]}-{cutoff}"
+    directory = (cache or cache_directory()) / "graphs" / f"{dataset.digest[:32]}-{cutoff}"
     try:
         return _open(directory, dataset, cutoff)
     except DatasetError:
@@ -107,7 +107,8 @@ def neighbour_graphs(dataset: Dataset, cutoff: float, *, cache: Path | None = No
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _default_cache() -> Path:
+def cache_directory() -> Path:
+    """Where graphs and compiled code are kept: ``$MFSCALE_CACHE``, or else the user's cache."""
     from platformdirs import user_cache_path  # noqa: PLC0415 - not needed where a cache is given
 
     named = os.environ.get(CACHE_VARIABLE)

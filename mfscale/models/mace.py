@@ -45,6 +45,10 @@ class MaceBackbone(Backbone):
         self.products = whole.products
         self.embedding_width = self.node_embedding.linear.irreps_out.dim
         self.register_buffer("atomic_numbers", whole.atomic_numbers)
+        for interaction in self.interactions:  # a number of a module is a constant of compiled code
+            mean = self.node_embedding.linear.weight.new_tensor(interaction.avg_num_neighbors)
+            del interaction.avg_num_neighbors
+            interaction.register_buffer("avg_num_neighbors", mean, persistent=False)
         _constant(self)
 
     def forward(self, batch: Batch, shift: Tensor | None = None) -> dict[str, Tensor]:
@@ -92,7 +96,7 @@ class MaceBackbone(Backbone):
     def set_mean_neighbours(self, mean_neighbours: float) -> None:
         """Divide sums over neighbours by the mean neighbour number, as MACE does."""
         for interaction in self.interactions:
-            interaction.avg_num_neighbors = mean_neighbours
+            interaction.avg_num_neighbors.fill_(mean_neighbours)
 
 
 class MaceReadout(nn.Module):

@@ -2,6 +2,7 @@
 
 from mfscale.orchestration.campaign import Ended, missing, without_model
 from mfscale.orchestration.cluster import LOCAL, OrchestrationError, cores
+from mfscale.orchestration.compiling import Compiling, Cost, Decision
 from mfscale.orchestration.driver import Summary, run
 from mfscale.orchestration.estimate import (
     GPU_CORES,
@@ -24,6 +25,9 @@ __all__ = [
     "GPU_CORES",
     "LOCAL",
     "Activations",
+    "Compiling",
+    "Cost",
+    "Decision",
     "Ended",
     "Extent",
     "Footprints",

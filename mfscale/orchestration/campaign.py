@@ -8,6 +8,7 @@ from typing import Any
 
 from mfscale.orchestration import worker
 from mfscale.orchestration.compaction import Compaction
+from mfscale.orchestration.compiling import Compiling
 from mfscale.orchestration.estimate import Rates
 from mfscale.orchestration.progress import Progress
 from mfscale.orchestration.schedule import Schedule, Skip
@@ -74,6 +75,8 @@ class Campaign:
         Expands the study again with choices that its tunings have made.
     rooms
         What stages have to run in; a core each if not given.
+    compiling
+        Which stages train compiled; none if not given.
     """
 
     def __init__(
@@ -87,10 +90,12 @@ class Campaign:
         on_ended: Callable[[str], None] = lambda _: None,
         grow: Callable[[Sequence[Choice]], StudyGraph] | None = None,
         rooms: Rooms | None = None,
+        compiling: Compiling | None = None,
     ) -> None:
         self.store = store
         self.slots = slots
         self.rooms = rooms or Rooms(cpus=slots)
+        self.compiling = compiling or Compiling()
         self.on_progress = on_progress
         self.on_ended = on_ended
         self.constant: Mapping[str, Any] = {}
@@ -152,6 +157,7 @@ class Campaign:
             worker.STAGE: stage.model_dump_json(),
             worker.AGAIN: stage.id in self._again,
             worker.TRIAL: trial,
+            worker.COMPILED: self.compiling.wanted(stage),
         }
 
     def ended(self, stage_id: str, result: Mapping[str, Any] | None) -> None:
@@ -258,6 +264,13 @@ class Campaign:
         self._skip(skips)
         self._give_up()
         self.progress = replace(self.progress, total=self._total())
+        self._decide()
+
+    def _decide(self) -> None:
+        """Decide which stages train compiled, from all that is left."""
+        trials = (t.template for t, n in self.tunings.to_come() for _ in range(n))
+        left = (self.graph.stages[stage_id] for stage_id in self._left)
+        self.compiling.decide((*left, *self.graph.waiting, *trials), self.slots)
 
     def _choose(self) -> None:
         """Make the choices whose trials have ended, and add the stages that waited for them."""

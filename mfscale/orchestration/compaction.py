@@ -1,10 +1,10 @@
 """Compact the store beside a run, so that readers meet few files however many stages end."""
 
+import subprocess
+import sys
 import threading
 
-import pyarrow as pa
-
-from mfscale.results import Store, StoreError
+from mfscale.results import Store
 
 MOST = 500
 """Rows that wait to be compacted; of a store of many rows, as many as one in `SHARE`."""
@@ -12,7 +12,9 @@ SHARE = 100
 
 
 class Compaction:
-    """Compacts a store in a thread of its own whenever enough rows have come.
+    """Compacts a store in a process of its own whenever enough rows have come.
+
+    In the driver's it would keep the driver from its stages, and leave it large.
 
     Parameters
     ----------
@@ -41,9 +43,12 @@ class Compaction:
             self._thread.join()
 
     def _compact(self) -> None:
-        try:
-            self._rows = self._store.compact()
-        except StoreError:  # the rows stay where all read them; the end of the run tries again
-            return
-        finally:
-            pa.default_memory_pool().release_unused()  # or the run keeps it to its end
+        command = [sys.executable, "-m", "mfscale.results.compactor", self._store.address]
+        # Out of reach of a Ctrl-C: the run waits for it, and a killed run's ends by itself.
+        done = subprocess.run(  # noqa: S603 - our own module
+            command, capture_output=True, text=True, check=False, start_new_session=True
+        )
+        if (
+            done.returncode == 0
+        ):  # else rows stay where all read them, and the run's end tries again
+            self._rows = int(done.stdout)

@@ -17,6 +17,7 @@ from mfscale.orchestration.cluster import (
     cores,
     own_errors,
 )
+from mfscale.orchestration.compiling import Compiling
 from mfscale.orchestration.estimate import Rates
 from mfscale.orchestration.progress import Progress
 from mfscale.orchestration.scratch import scratch
@@ -53,6 +54,7 @@ def run(
     grow: Callable[[Sequence[Choice]], StudyGraph] | None = None,
     on_stop: Callable[[int], None] = lambda _: None,
     checkpoint_every_s: float = 15.0,
+    compiling: Compiling | None = None,
     train: worker.Train | None = None,
 ) -> Summary:
     """Run the stages of `graph` that `store` lacks, each once, children after their parents.
@@ -87,6 +89,8 @@ def run(
         Told the number of the signal that ends the run early, while stages save their progress.
     checkpoint_every_s
         The most training a crash may cost.
+    compiling
+        Which stages train compiled; none if None.
     train
         What makes a stage's result in a worker, which imports it; `worker.train_stage` if None.
 
@@ -112,6 +116,7 @@ def run(
             on_ended=on_ended,
             grow=grow,
             rooms=rooms,
+            compiling=compiling,
         )
         if campaign.unfinished:
 

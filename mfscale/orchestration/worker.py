@@ -39,7 +39,7 @@ OUT_OF_MEMORY = "out of memory"
 TOLD = ("status", "reason", "samples_seen", "wall_time_s", "warnings")
 """Fields of a row that Tune, and so the driver, is told."""
 LOGGER = logging.getLogger("mfscale")
-STAGE, STORE, STOP, AGAIN, TRIAL, CPUS, THREADS, GPU, PARTS, NOTES, SAVE_EVERY, TRAIN = (
+STAGE, STORE, STOP, AGAIN, TRIAL, CPUS, THREADS, GPU, PARTS, NOTES, COMPILED, SAVE_EVERY, TRAIN = (
     "stage",
     "store",
     "stop",
@@ -50,6 +50,7 @@ STAGE, STORE, STOP, AGAIN, TRIAL, CPUS, THREADS, GPU, PARTS, NOTES, SAVE_EVERY, 
     "gpu",
     "batch_parts",
     "notes",
+    "compiled",
     "checkpoint_every_s",
     "train",
 )
@@ -111,6 +112,7 @@ def train_stage(
         hopeless=hopeless,
         interrupted=attempt.stop,
         batch_parts=config[PARTS],
+        compiled=config[COMPILED],
     )
 
 

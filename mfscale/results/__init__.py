@@ -10,6 +10,7 @@ from mfscale.results.archive import Archive, write_archive
 from mfscale.results.causes import Cause, below, causes
 from mfscale.results.errors import StoreError
 from mfscale.results.inspection import Finding, inspect
+from mfscale.results.own_folder import own_folder
 from mfscale.results.place import Held, Place, open_place
 from mfscale.results.schema import (
     ARCHIVE_ERRORS_SCHEMA,
@@ -52,6 +53,7 @@ __all__ = [
     "is_there",
     "log_file",
     "open_place",
+    "own_folder",
     "pivot",
     "read_table",
     "select",

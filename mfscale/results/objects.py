@@ -21,6 +21,7 @@ from obstore.exceptions import AlreadyExistsError, PreconditionError
 from mfscale.results import leases
 from mfscale.results.connection import connected, worded
 from mfscale.results.errors import StorageError, StoreError
+from mfscale.results.own_folder import own_folder
 from mfscale.results.place import Held, Local, T
 
 if TYPE_CHECKING:
@@ -150,8 +151,8 @@ class Objects:
 
     @contextmanager
     def local(self, *names: str) -> Iterator[Local]:
-        with tempfile.TemporaryDirectory(prefix="mfscale-copies-") as folder:
-            copies = _Copies(self, Path(folder))
+        with own_folder(Path(tempfile.gettempdir()), "mfscale-copies-") as folder:
+            copies = _Copies(self, folder)
             for name in names:
                 copies.fetch(name)
             yield copies

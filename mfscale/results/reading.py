@@ -10,7 +10,7 @@ from mfscale.results import parquet
 from mfscale.results.errors import StoreError, unreadable
 from mfscale.results.place import Place
 from mfscale.results.schema import FORMAT, SCHEMA
-from mfscale.results.sound import require_sound
+from mfscale.results.sound import unsound
 
 RESULTS, INBOX = "results.parquet", "inbox"
 _REDO = "running the study again redoes the stages that the store now lacks"
@@ -48,15 +48,14 @@ def read_rows(
         for name in listed(place, INBOX, ".parquet", beginning=beginning)
         if stage_id is None or name.rpartition("-")[0] == stage_id
     ]
-    tables: list[pa.Table] = []
+    tables: dict[str, pa.Table] = {}
     damages: list[str] = []
 
     def take(name: str, content: Content) -> None:
         try:
             table = decoded(place, name, content, decode, _REDO)
             if table is not None:
-                require_sound(place.of(name), table)
-                tables.append(table)
+                tables[place.of(name)] = table
         except StoreError as error:
             damages.append(str(error))
 
@@ -64,10 +63,10 @@ def read_rows(
     for name, content in zip(inbox, place.each(partial(got, place), inbox), strict=True):
         take(name, content)
     take(RESULTS, got(place, RESULTS))
-    if damages:
+    if damages := damages + unsound(tables):
         raise StoreError("\n".join(damages))
     empty = pa.schema([SCHEMA.field(name) for name in columns], SCHEMA.metadata).empty_table()
-    return pa.concat_tables([*reversed(tables), empty]), inbox
+    return pa.concat_tables([*reversed(tables.values()), empty]), inbox
 
 
 def found(place: Place, name: str, decode: Decode, remedy: str) -> pa.Table | None:

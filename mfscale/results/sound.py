@@ -1,13 +1,13 @@
 """Check rows as read: whatever Parquet can hold where the schema allows only some values."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import PurePosixPath
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mfscale.results.errors import StoreError
 from mfscale.results.rows import UNIQUE
 from mfscale.results.schema import SCHEMA
 
@@ -16,28 +16,35 @@ STAGE_ID = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 _IDS = ("stage_id", "parent_id", "root_id")
 
 
-def require_sound(where: str, table: pa.Table) -> None:
-    """Raise StoreError, naming file and field, if rows hold what no row that was published does.
+def unsound(tables: Mapping[str, pa.Table]) -> list[str]:
+    """What is wrong with tables by file, where rows hold what no row that was published does.
 
     That is: a file of the inbox that holds another row than its name tells, an id that is none, a
-    word that is not among those of its field, an entry of a list that is null or there twice.
+    word that is not among those of its field, an entry of a list that is null or there twice. All
+    are looked at together, and each by itself only if something is wrong with one.
     """
-    _require_named(where, table)
-    for complaint in _complaints(table):
-        raise StoreError(
+    found = [text for where, table in tables.items() if (text := _misnamed(where, table))]
+    if tables and any(_complaints(pa.concat_tables(tables.values()))):
+        found += [
             f"{where}: {complaint}; was the file edited? Restore it (mfscale verify names the "
             "stages), or move it out of the store"
-        )
+            for where, table in tables.items()
+            for complaint in islice(_complaints(table), 1)
+        ]
+    return found
 
 
-def _require_named(where: str, table: pa.Table) -> None:
+def _misnamed(where: str, table: pa.Table) -> str | None:
     path = PurePosixPath(where)
+    if path.parent.name != "inbox":
+        return None
     rows = zip(table["stage_id"].to_pylist(), table["attempt"].to_pylist(), strict=True)
-    if path.parent.name == "inbox" and [f"{stage}-{n}" for stage, n in rows] != [path.stem]:
-        raise StoreError(
-            f"{where} does not hold the row that its name tells; restore its name (mfscale verify "
-            "tells what it holds), or move it out of the store"
-        )
+    if [f"{stage}-{n}" for stage, n in rows] == [path.stem]:
+        return None
+    return (
+        f"{where} does not hold the row that its name tells; restore its name (mfscale verify "
+        "tells what it holds), or move it out of the store"
+    )
 
 
 def _complaints(table: pa.Table) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Errors of a potential: every head against every method that has labels, in meV and meV/Å."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -9,11 +10,13 @@ import numpy.typing as npt
 import torch
 
 from mfscale.data import Dataset, Graphs, LabelledSet, collate, fit_offsets, keys
-from mfscale.models.headed import energy_and_forces
+from mfscale.models.headed import Batch, energy_and_forces
 from mfscale.training.potential import Potential
 
 Floats = npt.NDArray[np.float64]
 Moment = Literal["start", "end", "baseline"]
+Output = Callable[[Batch], tuple[torch.Tensor, torch.Tensor]]
+"""A batch → a network's energies (B,) and forces (N, 3), in units of the energy scale."""
 CHUNK = 256
 """Structures evaluated at once where memory allows."""
 
@@ -52,6 +55,12 @@ class Prediction:
     forces_ev_a: Floats
 
 
+def nothing(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """What a network gives whose readouts are all fresh."""
+    positions = batch[keys.POSITIONS]
+    return positions.new_zeros(len(batch[keys.N_ATOMS])), torch.zeros_like(positions)
+
+
 class Evaluator:
     """Compares predictions with the labels of one dataset and split, `chunk` structures at once."""
 
@@ -70,9 +79,15 @@ class Evaluator:
         self.test = dataset.test_structures(split=split)
 
     def evaluate(
-        self, potential: Potential, sets: dict[str, LabelledSet], moment: Moment
+        self,
+        potential: Potential,
+        sets: dict[str, LabelledSet],
+        moment: Moment,
+        output: Output | None = None,
     ) -> tuple[list[Evaluation], list[StructureError]]:
         """Errors of every head on the test subset, and of those in `sets` on their validation part.
+
+        `output` computes what the network would, where there is a quicker way.
 
         A head is compared with its own method as it is. Against another method the energies of
         both are compared after removing a least-squares offset per element, fitted to their
@@ -83,40 +98,49 @@ class Evaluator:
         found: list[Evaluation] = []
         per_structure: list[StructureError] = []
         for head, scale in potential.heads.items():
-            predicted = self.predict(potential, head, self.test)
+            predicted = self.predict(potential, head, self.test, output)
             if scale.minus is not None:
                 predicted = self._on_top_of(scale.minus, predicted)
             for method in self.dataset.methods:
                 values, rows = self._errors(head, scale.method, method, predicted, moment)
                 found += values
                 per_structure += rows
-        return found + self.validate(potential, sets, moment), per_structure
+        return found + self.validate(potential, sets, moment, output), per_structure
 
     def validate(
-        self, potential: Potential, sets: Mapping[str, LabelledSet], moment: Moment
+        self,
+        potential: Potential,
+        sets: Mapping[str, LabelledSet],
+        moment: Moment,
+        output: Output | None = None,
     ) -> list[Evaluation]:
         """Errors of the heads in `sets` on their own validation parts, and of nothing else."""
         found: list[Evaluation] = []
         for head, labelled in sets.items():
-            predicted = self.predict(potential, head, labelled.validation)
+            predicted = self.predict(potential, head, labelled.validation, output)
             compared = self._compare(labelled.method, labelled.validation, predicted, aligned=False)
             subset = f"{labelled.subset}/validation"
             found += compared.summary(head, potential.heads[head].method, subset, moment)
         return found
 
     def predict(
-        self, potential: Potential, head: str, structures: npt.NDArray[np.int64]
+        self,
+        potential: Potential,
+        head: str,
+        structures: npt.NDArray[np.int64],
+        output: Output | None = None,
     ) -> Prediction:
         """Predict through `head`; totals are assembled in float64."""
+        output = output or partial(energy_and_forces, potential.network, create_graph=False)
         index = potential.head_index(head)
         energies, forces = [], []
         for start in range(0, len(structures), self.chunk):
             chosen = structures[start : start + self.chunk]
             batch = to_torch(collate(self.dataset, self.graphs, chosen), self.device)
             batch[keys.HEAD] = torch.full_like(batch[keys.N_ATOMS], index)
-            energy, force = energy_and_forces(potential.network, batch, create_graph=False)
+            energy, force = output(batch)
             energies.append(energy.detach().double().cpu().numpy())
-            forces.append(force.double().cpu().numpy())
+            forces.append(force.detach().double().cpu().numpy())
         scale = potential.heads[head].energy_scale_ev
         offsets = potential.heads[head].offsets_ev
         return Prediction(

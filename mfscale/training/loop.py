@@ -10,11 +10,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from mfscale.models.headed import Batch, HeadedModel
+from mfscale.models.headed import Batch
 from mfscale.study import Hyperparameters
 from mfscale.training.errors import Interrupted
 from mfscale.training.loss import labels_of, loss
-from mfscale.training.potential import in_ev
+from mfscale.training.potential import Predict
 from mfscale.training.schedule import ema_decay, learning_rate
 
 StopReason = Literal["plateau", "cap", "diverged", "pruned"]
@@ -103,21 +103,20 @@ class Outcome:
 
 
 class Trainer:
-    """Trains the given parameters of a network on batches, from a `Progress` or from the start.
+    """Trains parameters of a network on batches, from a `Progress` or from the start.
 
     Every strategy trains until its validation loss stops improving, under the same cap of steps.
     Validation, reports and children use the moving average of the weights at its best validation.
 
     Parameters
     ----------
-    network
-        Trained in place.
+    predict
+        The network's energies and forces of a batch; forces where any label has some: without, no
+        second derivative is taken.
     parameters
-        The trainable ones.
+        The trainable ones, trained in place.
     settings
         Hyperparameters.
-    forces
-        Whether any label has forces: without, no second derivative is taken.
     parts
         Step (0-based) → its labelled batch, in one part or several, whose gradients add up to the
         whole's and take the memory of one part; a function of the step alone, so that resuming
@@ -130,19 +129,17 @@ class Trainer:
 
     def __init__(
         self,
-        network: HeadedModel,
+        predict: Predict,
         parameters: Sequence[nn.Parameter],
         settings: Hyperparameters,
         *,
-        forces: bool,
         parts: Callable[[int], Sequence[Batch]],
         n_samples: int,
         validate: Callable[[], Validation],
     ) -> None:
-        self.network = network
+        self.predict = predict
         self.parameters: list[Tensor] = list(parameters)
         self.settings = settings
-        self.forces = forces
         self.parts = parts
         self.n_samples = n_samples
         self.batch_size = min(settings.batch_size, n_samples)
@@ -250,7 +247,7 @@ class Trainer:
         self.optimizer.zero_grad()
         losses = []
         for part in parts:
-            energy, forces = in_ev(self.network, part, forces=self.forces, create_graph=True)
+            energy, forces = self.predict(part)
             value = loss(energy, forces, part, self.settings, of=whole)
             value.backward()  # type: ignore[no-untyped-call]
             losses.append(value.detach())

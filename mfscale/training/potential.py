@@ -1,6 +1,6 @@
 """A potential: a network with everything that turns its output into energies and forces."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,6 +14,9 @@ from mfscale.models.build import build
 from mfscale.models.headed import Batch, HeadedModel, energy_and_forces
 from mfscale.study import Model
 from mfscale.training.errors import TrainingError
+
+Predict = Callable[[Batch], tuple[Tensor, Tensor | None]]
+"""A batch → energies (B,) in eV without offsets, and forces (N, 3) in eV/Å or none."""
 
 
 @dataclass(frozen=True)

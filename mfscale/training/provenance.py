@@ -43,7 +43,6 @@ def conditions(device: torch.device, started_at: datetime, began: float) -> dict
     """On what, when and how long: `began` by the performance counter."""
     return {
         "device": device_name(device),
-        "compile_mode": "eager",
         "n_threads": torch.get_num_threads(),
         "started_at": started_at,
         "wall_time_s": time.perf_counter() - began,

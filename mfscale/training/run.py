@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mfscale.data import keys
 from mfscale.models.headed import Batch
 from mfscale.models.trainable import trainable_part
 from mfscale.study import Stage, of_stage
 from mfscale.training import provenance, row
+from mfscale.training.artefacts import Artefacts, kind_of_code
 from mfscale.training.checkpoint import (
     History,
     load_potential,
@@ -26,8 +27,16 @@ from mfscale.training.checkpoint import (
     save_potential,
     save_progress,
 )
+from mfscale.training.compiled import NotCompiledError, compiled_in_ev
 from mfscale.training.errors import TrainingError
-from mfscale.training.evaluation import CHUNK, Evaluation, Moment, StructureError
+from mfscale.training.evaluation import (
+    CHUNK,
+    Evaluation,
+    Moment,
+    Output,
+    StructureError,
+    nothing,
+)
 from mfscale.training.header import POTENTIAL, PROGRESS
 from mfscale.training.initial import child_potential, root_potential
 from mfscale.training.labelled import labelled
@@ -42,10 +51,12 @@ from mfscale.training.loop import (
     undisturbed,
 )
 from mfscale.training.loss import loss
-from mfscale.training.potential import Potential, in_ev
+from mfscale.training.potential import Potential, Predict, in_ev
 from mfscale.training.samples import Order, Samples, make_samples
 
 LOGGER = logging.getLogger("mfscale")
+_EXAMPLES = 4
+"""Batches that compiled code is made from and checked on."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,7 @@ def run_stage(
     hopeless: Hopeless = never,
     interrupted: Callable[[], bool] = undisturbed,
     batch_parts: int = 1,
+    compiled: bool = False,
     saved: Callable[[Path], None] = lambda _: None,
 ) -> StageResult:
     """Train and evaluate `stage`, resuming where an earlier attempt was interrupted.
@@ -90,6 +102,9 @@ def run_stage(
     batch_parts
         In how many parts a step goes over its batch, to take less memory. The step is the same, to
         rounding: this is no setting of the stage. Evaluation takes as many structures at once.
+    compiled
+        Whether to train with compiled code, which this process keeps for its next stage of the same
+        kind; no setting of the stage either. Where that cannot be, it trains eagerly and logs why.
     saved
         Told each checkpoint file once it is written.
 
@@ -102,15 +117,15 @@ def run_stage(
     """
     began = time.perf_counter()
     started_at = datetime.now(UTC)
-    run = _Run(stage, checkpoint_dir, device or torch.device("cpu"), batch_parts, saved)
-    before, _ = run.evaluate("start")
+    run = _Run(stage, checkpoint_dir, device or torch.device("cpu"), batch_parts, compiled, saved)
+    before, _ = run.evaluate("start", nothing if stage.parent_id is None else None)
     network = run.potential.network
     with trainable_part(network, stage.trainable, stage.heads, seed=stage.seed) as parameters:
         outcome = run.train(parameters, checkpoint_every_s, hopeless, interrupted)
     after: list[Evaluation] = []
     errors: list[StructureError] = []
     if outcome.stop_reason != "diverged":
-        after, errors = run.evaluate("end")
+        after, errors = run.evaluate("end", run.output)
         if stage.purpose == "science":  # nothing starts from a trial
             run.publish(outcome)
     baseline = run.baseline()
@@ -122,6 +137,7 @@ def run_stage(
         "warnings": row.warnings(baseline, before, outcome),
         **provenance.versions(),
         **provenance.conditions(run.device, started_at, began),
+        "compile_mode": "inductor" if run.compiled else "eager",
         "batch_parts": batch_parts,
     }
     return StageResult(found, outcome.curve, errors)
@@ -136,9 +152,12 @@ class _Run:
         checkpoint_dir: Callable[[str], Path],
         device: torch.device,
         batch_parts: int,
+        compiled: bool,
         saved: Callable[[Path], None],
     ) -> None:
         self.stage = stage
+        self.compiled = compiled
+        self.output: Output | None = None
         self.saved = saved
         self.batch_parts = batch_parts
         self.chunk = CHUNK
@@ -159,11 +178,13 @@ class _Run:
             parent.network.to(device)
             self.potential = child_potential(stage, self.sets, self.labelled.evaluator, parent)
 
-    def evaluate(self, moment: Moment) -> tuple[list[Evaluation], list[StructureError]]:
+    def evaluate(
+        self, moment: Moment, output: Output | None
+    ) -> tuple[list[Evaluation], list[StructureError]]:
         evaluator = self.labelled.evaluator
         if self.stage.purpose == "tune":  # which never sees the test structures
-            return evaluator.validate(self.potential, self.sets, moment), []
-        return evaluator.evaluate(self.potential, self.sets, moment)
+            return evaluator.validate(self.potential, self.sets, moment, output), []
+        return evaluator.evaluate(self.potential, self.sets, moment, output)
 
     def baseline(self) -> list[Evaluation]:
         """Errors of element offsets alone, on what this stage is evaluated on."""
@@ -186,14 +207,18 @@ class _Run:
             settings.batch_size,
             stage.seed,
         )
+
+        def parts(step: int) -> list[Batch]:
+            return training.parts(order(step), self.batch_parts)
+
+        predict = self._predict(parts, forces=training.forces_ev_a is not None)
         trainer = Trainer(
-            self.potential.network,
+            predict,
             parameters,
             settings,
-            forces=training.forces_ev_a is not None,
-            parts=lambda step: training.parts(order(step), self.batch_parts),
+            parts=parts,
             n_samples=order.n_samples,
-            validate=self._scorer(validation),
+            validate=self._scorer(validation, predict),
         )
         path = self.folder / PROGRESS
         progress = load_progress(path, stage.id)
@@ -244,6 +269,31 @@ class _Run:
             "structures_per_second": outcome.samples_seen / outcome.train_time_s,
         }
 
+    def _predict(self, parts: Callable[[int], list[Batch]], *, forces: bool) -> Predict:
+        """What predicts energies and forces in training; compiled, if so asked and it can be."""
+        network = self.potential.network
+        if self.compiled:
+            code = kind_of_code(
+                self.stage, device=self.device.type, threads=torch.get_num_threads()
+            )
+            try:
+                predict = compiled_in_ev(
+                    network,
+                    [parts(step)[0] for step in range(_EXAMPLES)],
+                    described=f"{self.potential.spec.model_dump_json()} {len(network.heads)}",
+                    n_elements=len(self.potential.elements),
+                    forces=forces,
+                    artefacts=Artefacts(code),
+                )
+            except NotCompiledError as error:
+                LOGGER.warning("stage %s trains eagerly (%s)", self.stage.id, error)
+                self.compiled = False
+            else:
+                if forces and self.stage.trainable == "all" and not self.stage.kept:
+                    self.output = _unscaled(predict, next(network.parameters()).dtype)
+                return predict
+        return lambda batch: in_ev(network, batch, forces=forces, create_graph=True)
+
     def _samples(self, chosen: Mapping[str, np.ndarray[Any, np.dtype[np.int64]]]) -> Samples:
         heads = {
             name: (self.stage.heads[name], self.sets[name], structures)
@@ -253,29 +303,51 @@ class _Run:
             self.labelled.dataset, self.labelled.graphs, self.potential, heads, self.device
         )
 
-    def _scorer(self, samples: Samples) -> Callable[[], Validation]:
-        """What scores the network as it stands on `samples`, whose batches are made once."""
+    def _scorer(self, samples: Samples, predict: Predict) -> Callable[[], Validation]:
+        """What scores the network as it stands on `samples`, whose batches are made once.
+
+        Compiled code is the training's own; eager code leaves out what only its gradients need.
+        """
         every = np.arange(len(samples))
         whole = samples.batch(every)
         parts = [whole]
         if len(samples) > self.chunk:
             cuts = range(self.chunk, len(samples), self.chunk)
             parts = [samples.batch(chosen) for chosen in np.split(every, cuts)]
-        forces = samples.forces_ev_a is not None
-        return lambda: self._validate(whole, parts, forces=forces)
+        network, forces = self.potential.network, samples.forces_ev_a is not None
+        if not self.compiled:
 
-    def _validate(self, whole: Batch, parts: Sequence[Batch], *, forces: bool) -> Validation:
-        network = self.potential.network
+            def predict(batch: Batch) -> tuple[Tensor, Tensor | None]:
+                return in_ev(network, batch, forces=forces, create_graph=False)
+
+        return lambda: self._validate(whole, parts, predict, forces=forces)
+
+    def _validate(
+        self, whole: Batch, parts: Sequence[Batch], predict: Predict, *, forces: bool
+    ) -> Validation:
         with torch.set_grad_enabled(forces):
-            outputs = [in_ev(network, part, forces=forces, create_graph=False) for part in parts]
+            outputs = [predict(part) for part in parts]
         energy = torch.cat([e.detach() for e, _ in outputs])
-        force = torch.cat([f for _, f in outputs if f is not None]) if forces else None
+        force = torch.cat([f.detach() for _, f in outputs if f is not None]) if forces else None
         value = float(loss(energy, force, whole, self.stage.hyperparameters))
         miss = (energy - whole[keys.ENERGY]).abs().mean()
         force_miss = None if force is None else (force - whole[keys.FORCES]).abs().nanmean()
         return Validation(
             value, float(1e3 * miss), None if force_miss is None else float(1e3 * force_miss)
         )
+
+
+def _unscaled(predict: Predict, dtype: torch.dtype) -> Output:
+    """Energies and forces as the network gives them, by code that knows the batch's scale."""
+
+    def output(batch: Batch) -> tuple[Tensor, Tensor]:
+        ones = torch.ones_like(batch[keys.N_ATOMS], dtype=dtype)
+        energy, forces = predict({**batch, keys.SCALE: ones})
+        if forces is None:
+            raise ValueError("this code computes no forces")
+        return energy, forces
+
+    return output
 
 
 def _load_parent(path: Path, stage_id: str) -> tuple[Potential, History]:

@@ -21,6 +21,7 @@ from mfscale.study import Hyperparameters
 from mfscale.training.checkpoint import load_progress, save_progress
 from mfscale.training.loop import Outcome, Progress, Trainer, Validation
 from mfscale.training.loss import loss
+from mfscale.training.potential import in_ev
 from mfscale.training.schedule import ema_decay
 
 SETTINGS = Hyperparameters(
@@ -87,10 +88,9 @@ def trainer(
         return [batch(step)]
 
     return Trainer(
-        model,
+        lambda batch: in_ev(model, batch, forces=True, create_graph=True),
         [p for p in model.parameters() if p.numel()] if parameters is None else parameters,
         settings,
-        forces=True,
         parts=labelled,
         n_samples=8,
         validate=validate,

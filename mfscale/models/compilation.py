@@ -1,0 +1,28 @@
+"""What compiling a size takes and brings, as plain data: what a run weighs before it compiles."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """Of one size, trained on energies alone or on forces too; one core, single precision.
+
+    Attributes
+    ----------
+    speedup
+        Of a training step on 32 molecules.
+    cold_s
+        Seconds once for a user and machine; less, of sizes that share operations.
+    warm_s
+        Seconds once for a process, with the code kept.
+    """
+
+    speedup: float
+    cold_s: float
+    warm_s: float
+
+
+COMPILATION: Mapping[tuple[str, str, bool], Compilation] = {}
+"""Architecture, size, whether forces are trained on → costs; measured by
+``benchmarks/compiling.py``. Larger sizes than these spend their time in arithmetic."""
