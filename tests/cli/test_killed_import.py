@@ -52,10 +52,14 @@ def asked(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, ...]:
 
 
 def start(
-    folder: Path, *arguments: str, every_s: float = 0.0, before: str = ""
+    folder: Path, *arguments: str, every_s: float = 0.0, before: str = "pass"
 ) -> subprocess.Popen[str]:
-    """Import in a process of its own that saves so often."""
+    """Import in a process of its own that saves so often.
+
+    It takes SIGINT as at a terminal: the command line's end in this process left that ignored.
+    """
     code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         f"from mfscale.data.imports import reading; reading.EVERY_S = {every_s}; "
         f"from mfscale.cli import main; {before}; main()"
     )

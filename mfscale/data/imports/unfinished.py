@@ -43,8 +43,8 @@ _READ = TypeAdapter(_Journal)
 class Unfinished:
     """An import under way. A context: while it is open, no other process opens it.
 
-    On leaving it, the folder is deleted if all went well or the import was refused; it stays after
-    anything else, such as Ctrl-C, if something was saved.
+    On leaving it, the folder is deleted if all went well or nothing was saved. It stays after
+    anything else, Ctrl-C or a refusal, whose message then says so.
 
     Parameters
     ----------
@@ -108,10 +108,16 @@ class Unfinished:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        over = kind is None or issubclass(kind, DatasetError)
-        if over or not self.is_kept:
+        kept = kind is not None and self.is_kept
+        if not kept:
             shutil.rmtree(self._folder, ignore_errors=True)
         self._lock.close()
+        if kept and isinstance(error, DatasetError):
+            read = _read(self._folder)
+            raise DatasetError(
+                f"{error} ({read.came.read if read else 0} structures that were read are kept: the "
+                f"same command with other options need not read them again)"
+            ) from None
 
     @property
     def is_kept(self) -> bool:

@@ -268,12 +268,15 @@ def test_damaged_remains_begin_anew(
     assert Dataset(tmp_path / "out" / "mine").n_structures == N
 
 
-def test_a_refused_import_leaves_nothing_to_go_on_from(
-    interrupted: Path, run: Callable[..., list[str]], nothing_left: Callable[[], bool]
+def test_a_refused_import_goes_on_with_other_options(
+    interrupted: Path, run: Callable[..., list[str]], tmp_path: Path
 ) -> None:
-    with pytest.raises(DatasetError, match="300 structures are there"):
+    with pytest.raises(DatasetError, match=r"take 1000.*300 structures that were read are kept"):
         run(interrupted, subsets={"t": 1000})
-    assert nothing_left()
+    assert run(interrupted, subsets={"t": 100}) == [
+        f"{tmp_path}/out/mine: an interrupted import goes on after 300 structures"
+    ]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
 
 
 def test_several_sources_and_faults_go_on(
