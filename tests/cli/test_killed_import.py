@@ -136,7 +136,7 @@ def test_ctrl_c_says_what_is_kept_and_a_second_import_is_refused(
 
 
 @pytest.mark.parametrize("asked", ["mine.xyz"], indirect=True)
-def test_another_source_or_restart_begins_anew(
+def test_a_source_that_has_changed_begins_anew(
     asked: tuple[str, ...], mfscale_here: Command, tmp_path: Path
 ) -> None:
     process = start(tmp_path, *asked)
