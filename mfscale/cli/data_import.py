@@ -1,5 +1,7 @@
 """``data import``: make a dataset of labels from other programmes' files."""
 
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +11,7 @@ import typer
 
 from mfscale.cli._options import JsonOption
 from mfscale.cli._output import console, print_json, stderr
+from mfscale.cli._running import BY_SIGNAL
 
 
 def add_to(app: typer.Typer) -> None:
@@ -89,18 +92,24 @@ def import_(
     licence: Annotated[
         str, typer.Option("--licence", help="Terms of the data's use.")
     ] = "not stated",
+    restart: Annotated[
+        bool,
+        typer.Option("--restart", help="Begin anew, even if an interrupted import can go on."),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Make a dataset of structures and labels of several methods.
 
     Sources are read once and never changed. A bad one ends in one message, and nothing is imported.
+    After Ctrl-C (exit status 130) or a kill the same command goes on.
     """
     from mfscale.data.imports import import_dataset, parse_method, parse_subsets
 
-    with shown(quiet=json) as progress:
+    destination = out or Path(name)
+    with told(destination), shown(quiet=json) as progress:
         report = import_dataset(
             sources,
-            out or Path(name),
+            destination,
             name=name,
             methods=[parse_method(text, unit) for text in method or []],
             only_with=only_with or [],
@@ -112,12 +121,36 @@ def import_(
             trust_units=trust_units,
             description=description,
             licence=licence,
+            restart=restart,
             progress=progress,
+            say=say,
         )
     if json:
         print_json(report.to_dict())
     else:
         console.print(report.to_text(), soft_wrap=True, markup=False)
+
+
+def say(sentence: str) -> None:
+    """A line on standard error."""
+    stderr.print(sentence, soft_wrap=True)
+
+
+@contextmanager
+def told(destination: Path) -> Iterator[None]:
+    """Ctrl-C ends an import with a word on what is kept of it."""
+    from mfscale.data.imports import structures_kept
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = structures_kept(destination)
+        say(
+            f"Interrupted: {kept} structures are read and kept, and the same command goes on."
+            if kept
+            else "Interrupted; nothing was imported."
+        )
+        sys.exit(BY_SIGNAL + signal.SIGINT)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import typer
 
 from mfscale.cli._options import JsonOption
 from mfscale.cli._output import console, print_json
-from mfscale.cli.data_import import shown
+from mfscale.cli.data_import import say, shown, told
 
 
 def add_to(app: typer.Typer) -> None:
@@ -63,10 +63,11 @@ def merge(
     from mfscale.data.imports import import_dataset, parse_subsets
 
     opened = [open_dataset(dataset) for dataset in datasets]
-    with shown(quiet=json) as progress:
+    destination = out or Path(name)
+    with told(destination), shown(quiet=json) as progress:
         report = import_dataset(
             [dataset.path for dataset in opened],
-            out or Path(name),
+            destination,
             name=name,
             only_with=only_with or [],
             subsets=parse_subsets(subset or []),
@@ -77,6 +78,7 @@ def merge(
             description=f"merged from {', '.join(dataset.name for dataset in opened)}",
             licence="; ".join(dict.fromkeys(dataset.licence for dataset in opened)),
             progress=progress,
+            say=say,
         )
     if json:
         print_json(report.to_dict())

@@ -13,7 +13,16 @@ from numpy.typing import NDArray
 
 from mfscale.data.errors import DatasetError
 from mfscale.data.imports.method_keys import MethodKeys
-from mfscale.data.imports.record import MOST_ATOMS, Item, Label, Reading, Record, cause
+from mfscale.data.imports.record import (
+    MOST_ATOMS,
+    NOTHING,
+    Item,
+    Label,
+    Reading,
+    Record,
+    Taken,
+    cause,
+)
 
 if TYPE_CHECKING:
     import h5py
@@ -42,7 +51,10 @@ _DAMAGED = (OSError, RuntimeError, LookupError, ValueError, TypeError, Attribute
 
 
 def read_ani_hdf5(
-    path: Path, methods: Sequence[MethodKeys], split_key: str | None = None
+    path: Path,
+    methods: Sequence[MethodKeys],
+    split_key: str | None = None,
+    taken: Taken = NOTHING,
 ) -> Reading:
     """Total structures, and the structures counted from 1.
 
@@ -68,37 +80,46 @@ def read_ani_hdf5(
         ) from None
     if not total:
         raise DatasetError(f"{path}: no group holds {_COORDINATES} and {_NUMBERS}, as ANI-1x has")
-    return Reading(total=total, items=_structures(path, methods))
+    return Reading(total=total, items=_structures(path, methods, taken))
 
 
-def _structures(path: Path, methods: Sequence[MethodKeys]) -> Iterator[tuple[int, Item]]:
+def _structures(
+    path: Path, methods: Sequence[MethodKeys], taken: Taken
+) -> Iterator[tuple[int, Item]]:
     import h5py  # noqa: PLC0415 - likewise
 
-    number = 0
+    number = before = 0
     try:
         with h5py.File(path, "r") as file:
             for group in _groups(path, file, methods):
-                for record in _of_group(group, methods, number):
+                size = len(group[_COORDINATES])
+                skipped = min(max(taken.structures - before, 0), size)
+                number = before + skipped
+                for record in _of_group(group, methods, before, skipped):
                     number += 1
                     yield number, record
+                before += size
     except DatasetError:
         raise
     except _DAMAGED as error:
         raise DatasetError(f"{path}: damaged after structure {number} ({cause(error)})") from None
 
 
-def _of_group(group: "h5py.Group", methods: Sequence[MethodKeys], number: int) -> Iterator[Record]:
+def _of_group(
+    group: "h5py.Group", methods: Sequence[MethodKeys], before: int, skipped: int
+) -> Iterator[Record]:
+    """Structures of a group but for the first; their numbers go on from those before it."""
     m = len(group[_COORDINATES])
     numbers = group[_NUMBERS][:].astype(np.int64)
     name = str(group.name).rpartition("/")[2]
     keys = tuple(group)
-    for begin in range(0, m, _AT_ONCE):
+    for begin in range(skipped, m, _AT_ONCE):
         part = slice(begin, min(m, begin + _AT_ONCE))
         positions = group[_COORDINATES][part].astype(np.float64)
         labels = {method.name: _labels(group, method, part) for method in methods}
         for row in range(len(positions)):
             yield Record(
-                number=number + begin + row,
+                number=before + begin + row,
                 numbers=numbers,
                 positions=positions[row],
                 labels={k: label for k, of in labels.items() if (label := of[row]) is not None},

@@ -1,4 +1,4 @@
-"""Structures and labels from a database of ASE (SQLite), row by row."""
+"""Structures and labels from a database of ASE (SQLite), some hundred rows at a time."""
 
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -11,16 +11,19 @@ from mfscale.data.errors import DatasetError
 from mfscale.data.imports.method_keys import MethodKeys
 from mfscale.data.imports.record import (
     MOST_ATOMS,
+    NOTHING,
     Bad,
     Item,
     Label,
     Reading,
     Record,
+    Taken,
     box_or_none,
     cause,
     label_or_reason,
 )
 
+_AT_ONCE = 64
 _OF_CALCULATOR = ("energy", "forces")
 _DAMAGED = (
     sqlite3.Error,
@@ -36,7 +39,12 @@ _DAMAGED = (
 """What ASE may raise for a row whose bytes are not what it wrote."""
 
 
-def read_ase_db(path: Path, methods: Sequence[MethodKeys], split_key: str | None = None) -> Reading:
+def read_ase_db(
+    path: Path,
+    methods: Sequence[MethodKeys],
+    split_key: str | None = None,
+    taken: Taken = NOTHING,
+) -> Reading:
     """Total rows, and the rows counted from 1.
 
     ``energy`` and ``forces`` are those of a row's calculator; any other key is a key-value pair or
@@ -54,20 +62,34 @@ def read_ase_db(path: Path, methods: Sequence[MethodKeys], split_key: str | None
         database.close()
     except (sqlite3.Error, ValueError) as error:
         raise DatasetError(f"{path}: no readable ASE database ({cause(error)})") from None
-    return Reading(total=total, items=_rows(path, methods, split_key))
+    return Reading(total=total, items=_rows(path, methods, split_key, taken))
 
 
 def _rows(
-    path: Path, methods: Sequence[MethodKeys], split_key: str | None
+    path: Path, methods: Sequence[MethodKeys], split_key: str | None, taken: Taken
 ) -> Iterator[tuple[int, Item]]:
-    from ase.db import connect  # noqa: PLC0415 - only this reader needs it
-
+    number = taken.structures
     try:
-        rows = connect(path, type="db", use_lock_file=False).select()
-        for number, row in enumerate(rows):
+        for row in _after(path, number):
             yield number + 1, _item(number, row, methods, split_key)
+            number += 1
     except _DAMAGED as error:
         raise DatasetError(f"{path}: damaged; reading a row failed ({cause(error)})") from None
+
+
+def _after(path: Path, n: int) -> Iterator[Any]:
+    """Rows after the first n in the order of their ids; ASE holds what is selected in memory."""
+    from ase.db import connect  # noqa: PLC0415 - only this reader needs it
+
+    database = connect(path, type="db", use_lock_file=False)
+    some = list(database.select(limit=_AT_ONCE, offset=n))
+    last = 0
+    while some:
+        if some[-1].id <= last:
+            raise ValueError("its rows are out of order")
+        yield from some
+        last = some[-1].id
+        some = list(database.select(f"id>{last}", limit=_AT_ONCE))
 
 
 def _item(

@@ -11,7 +11,7 @@ from mfscale.data.dataset import Dataset
 from mfscale.data.errors import DatasetError
 from mfscale.data.imports.kept_split import SPLIT, code_of_subset, word_of
 from mfscale.data.imports.method_keys import MethodKeys
-from mfscale.data.imports.record import Box, Item, Label, Reading, Record
+from mfscale.data.imports.record import NOTHING, Box, Item, Label, Reading, Record, Taken
 
 _AT_ONCE = 1000
 
@@ -30,8 +30,16 @@ def methods_of_dataset(path: Path) -> tuple[MethodKeys, ...]:
     )
 
 
+def files_of_dataset(path: Path) -> list[Path]:
+    """All that a dataset consists of."""
+    return sorted(file for file in path.iterdir() if file.is_file())
+
+
 def read_dataset(
-    path: Path, methods: Sequence[MethodKeys], split_key: str | None = None
+    path: Path,
+    methods: Sequence[MethodKeys],
+    split_key: str | None = None,
+    taken: Taken = NOTHING,
 ) -> Reading:
     """All structures of a dataset with their labels.
 
@@ -44,15 +52,16 @@ def read_dataset(
         raise DatasetError(
             f"{path}: has no split {split!r}; choose from {', '.join(dataset.splits)}"
         )
-    return Reading(total=dataset.n_structures, items=_structures(dataset, methods, split))
+    items = _structures(dataset, methods, split, taken)
+    return Reading(total=dataset.n_structures, items=items)
 
 
 def _structures(
-    dataset: Dataset, methods: Sequence[MethodKeys], split: str
+    dataset: Dataset, methods: Sequence[MethodKeys], split: str, taken: Taken
 ) -> Iterator[tuple[int, Item]]:
     own = [method for method in methods if method.energy in dataset.methods]
     codes, reserved = dataset.subset_codes(split), dataset.reserved(split)
-    for begin in range(0, dataset.n_structures, _AT_ONCE):
+    for begin in range(taken.structures, dataset.n_structures, _AT_ONCE):
         rows = np.arange(begin, min(begin + _AT_ONCE, dataset.n_structures))
         first = ragged.offsets(dataset.n_atoms(rows))
         boxes = _boxes(dataset, rows)

@@ -13,12 +13,14 @@ from mfscale.data.errors import DatasetError
 from mfscale.data.imports.method_keys import MethodKeys
 from mfscale.data.imports.record import (
     MOST_ATOMS,
+    NOTHING,
     Bad,
     Box,
     Item,
     Label,
     Reading,
     Record,
+    Taken,
     box_or_none,
     cause,
     label_or_reason,
@@ -31,30 +33,35 @@ class _FrameError(ValueError):
     """A frame that is no extended XYZ."""
 
 
-def read_extxyz(path: Path, methods: Sequence[MethodKeys], split_key: str | None = None) -> Reading:
+def read_extxyz(
+    path: Path,
+    methods: Sequence[MethodKeys],
+    split_key: str | None = None,
+    taken: Taken = NOTHING,
+) -> Reading:
     """Total bytes, and the frames with the byte each ends at.
 
     Values are parsed as numbers and text alone. A frame that cannot be read is `Bad`; after one
     whose number of atoms is wrong nothing more can be found, and `DatasetError` names the line.
     """
-    return Reading(total=path.stat().st_size, items=_frames(path, methods, split_key))
+    return Reading(total=path.stat().st_size, items=_frames(path, methods, split_key, taken))
 
 
 def _frames(
-    path: Path, methods: Sequence[MethodKeys], split_key: str | None
+    path: Path, methods: Sequence[MethodKeys], split_key: str | None, taken: Taken
 ) -> Iterator[tuple[int, Item]]:
-    number = line = done = begins = 0
+    number, done = taken.structures, taken.done
+    before: int | None = None
     with path.open("rb") as file:
+        file.seek(done)
         for first in file:
-            done += len(first)
-            line += 1
+            begins, done = done, done + len(first)
             if not first.strip():
                 continue
-            n = _n_atoms(path, line, first, begins)
-            begins = line
+            n = _n_atoms(path, first, begins, before)
+            before = begins
             rows = list(islice(file, n + 1))
             done += sum(map(len, rows))
-            line += len(rows)
             if len(rows) < n + 1 or _cut_off(rows):
                 yield done, Bad(number=number, reason="is cut off by the end of the file")
                 return
@@ -62,20 +69,32 @@ def _frames(
             number += 1
 
 
-def _n_atoms(path: Path, line: int, text: bytes, begins: int) -> int:
+def _n_atoms(path: Path, text: bytes, begins: int, before: int | None) -> int:
+    """The number that a structure begins with, at this byte; the one before began at another."""
     try:
         n = int(text)
     except ValueError:
-        before = f"; the one before begins at line {begins}" if begins else ""
+        last = "" if before is None else f"; the one before begins at line {_line(path, before)}"
         raise DatasetError(
-            f"{path}, line {line}: {text[:40]!r} is not the number of atoms that a structure of "
-            f"extended XYZ begins with{before}; nothing was imported"
+            f"{path}, line {_line(path, begins)}: {text[:40]!r} is not the number of atoms that a "
+            f"structure of extended XYZ begins with{last}; nothing was imported"
         ) from None
     if not 0 <= n <= MOST_ATOMS:
         raise DatasetError(
-            f"{path}, line {line}: a structure of {n} atoms; at most {MOST_ATOMS} are read"
+            f"{path}, line {_line(path, begins)}: a structure of {n} atoms; at most {MOST_ATOMS} "
+            f"are read"
         )
     return n
+
+
+def _line(path: Path, byte: int) -> int:
+    """The line, from 1, that begins at a byte."""
+    line = 1
+    with path.open("rb") as file:
+        while byte and (part := file.read(min(byte, 1 << 20))):
+            line += part.count(b"\n")
+            byte -= len(part)
+    return line
 
 
 def _cut_off(rows: Sequence[bytes]) -> bool:

@@ -8,9 +8,15 @@ from mfscale.data.errors import DatasetError
 from mfscale.data.header import HEADER_FILE
 from mfscale.data.imports.ani_hdf5 import ANI1X_METHODS, read_ani_hdf5
 from mfscale.data.imports.ase_db import read_ase_db
-from mfscale.data.imports.datasets import methods_of_dataset, read_dataset
+from mfscale.data.imports.datasets import files_of_dataset, methods_of_dataset, read_dataset
 from mfscale.data.imports.extxyz import read_extxyz
-from mfscale.data.imports.lmdb_records import SUFFIXES, find_lmdb, read_lmdb, stated_methods
+from mfscale.data.imports.lmdb_records import (
+    SUFFIXES,
+    files_of_lmdb,
+    find_lmdb,
+    read_lmdb,
+    stated_methods,
+)
 from mfscale.data.imports.method_keys import MethodKeys
 from mfscale.data.imports.record import Reader
 
@@ -25,13 +31,17 @@ class Format:
         Its structures.
     methods
         The methods that a source itself names; none if it does not.
+    files
+        The files that are read of a source.
     """
 
     read: Reader
     methods: Callable[[Path], tuple[MethodKeys, ...]] = lambda _source: ()
+    files: Callable[[Path], list[Path]] = lambda source: [source]
 
 
-_LMDB = Format(read=read_lmdb, methods=stated_methods)
+_LMDB = Format(read=read_lmdb, methods=stated_methods, files=files_of_lmdb)
+_DATASET = Format(read=read_dataset, methods=methods_of_dataset, files=files_of_dataset)
 _HDF5 = Format(read=read_ani_hdf5, methods=lambda _source: ANI1X_METHODS)
 _FILES = {
     ".xyz": Format(read=read_extxyz),
@@ -53,7 +63,7 @@ def format_of(source: Path) -> Format:
     """
     if source.is_dir():
         if (source / HEADER_FILE).is_file():
-            return Format(read=read_dataset, methods=methods_of_dataset)
+            return _DATASET
         if find_lmdb(source):
             return _LMDB
         raise DatasetError(f"{source}: a folder with neither an LMDB nor a dataset of mfscale")

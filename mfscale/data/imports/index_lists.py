@@ -32,6 +32,12 @@ class IndexList:
     test: Indices
 
 
+def index_list_files(folder: Path) -> list[Path]:
+    """Files of such a name in a folder or one below it, by name."""
+    files = sorted((*folder.glob("*.json"), *folder.glob("*/*.json")))
+    return [file for file in files if _NAME.fullmatch(file.name)]
+
+
 def read_index_lists(folder: Path) -> list[IndexList]:
     """The lists in a folder or one below it, by name; none if there are none.
 
@@ -40,8 +46,7 @@ def read_index_lists(folder: Path) -> list[IndexList]:
     DatasetError
         When a file of such a name holds anything else.
     """
-    files = sorted((*folder.glob("*.json"), *folder.glob("*/*.json")))
-    named = ((file, _NAME.fullmatch(file.name)) for file in files)
+    named = ((file, _NAME.fullmatch(file.name)) for file in index_list_files(folder))
     return [_read(file, name["method"], name["letter"]) for file, name in named if name]
 
 

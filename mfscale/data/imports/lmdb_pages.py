@@ -44,6 +44,7 @@ class Pages:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            process_group=0,  # Ctrl-C in a terminal is for this process alone
         )
         try:
             self.n_entries = LENGTH.unpack(self._read(LENGTH.size))[0]

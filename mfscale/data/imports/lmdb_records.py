@@ -15,17 +15,19 @@ from numpy.typing import NDArray
 
 from mfscale.data.errors import DatasetError
 from mfscale.data.imports.encodings import EncodingError, decode
-from mfscale.data.imports.index_lists import codes_of_rows, read_index_lists
+from mfscale.data.imports.index_lists import codes_of_rows, index_list_files, read_index_lists
 from mfscale.data.imports.kept_split import word_of
 from mfscale.data.imports.lmdb_pages import Pages
 from mfscale.data.imports.lmdb_table import FILE, Row, Table
 from mfscale.data.imports.method_keys import MethodKeys
 from mfscale.data.imports.record import (
+    NOTHING,
     Bad,
     Item,
     Label,
     Reading,
     Record,
+    Taken,
     as_numbers,
     label_or_reason,
 )
@@ -87,7 +89,21 @@ def stated_methods(source: Path) -> tuple[MethodKeys, ...]:
     return Table(place.table).methods() if place and place.table else ()
 
 
-def read_lmdb(path: Path, methods: Sequence[MethodKeys], split_key: str | None = None) -> Reading:
+def files_of_lmdb(source: Path) -> list[Path]:
+    """What is read of an LMDB: its data, and the table and index lists beside it."""
+    place = find_lmdb(source)
+    if place is None:
+        return []
+    data = place.lmdb / "data.mdb" if place.lmdb.is_dir() else place.lmdb
+    return [data, place.table, *index_list_files(place.folder)] if place.table else [data]
+
+
+def read_lmdb(
+    path: Path,
+    methods: Sequence[MethodKeys],
+    split_key: str | None = None,
+    taken: Taken = NOTHING,
+) -> Reading:
     """Labels of a table's rows, or of all records.
 
     With a table, a method's ``energy`` is the value of the table's column ``method``; energies and
@@ -106,27 +122,28 @@ def read_lmdb(path: Path, methods: Sequence[MethodKeys], split_key: str | None =
     pages = Pages(place.lmdb)
     try:
         if place.table is None:
-            return _reading_of_records(pages, methods, split_key)
+            return _reading_of_records(pages, methods, split_key, taken)
         if split_key:
             raise DatasetError(f"{path}: --split-key is for sources without index lists")
-        return _reading_of_table(pages, Table(place.table), place.folder, methods)
+        return _reading_of_table(pages, Table(place.table), place.folder, methods, taken)
     except DatasetError:
         pages.close()
         raise
 
 
 def _reading_of_records(
-    pages: Pages, methods: Sequence[MethodKeys], split_key: str | None
+    pages: Pages, methods: Sequence[MethodKeys], split_key: str | None, taken: Taken
 ) -> Reading:
     keys = (key for key in pages.every_key() if not _NO_STRUCTURE.fullmatch(key))
     some = list(islice(keys, 1))
     _try(pages, *some)
-    items = _of_records(pages, chain(some, keys), methods, split_key)
+    left = islice(chain(some, keys), taken.structures, None)
+    items = _of_records(pages, left, methods, split_key, taken.structures)
     return Reading(total=pages.n_entries, items=items)
 
 
 def _reading_of_table(
-    pages: Pages, table: Table, folder: Path, methods: Sequence[MethodKeys]
+    pages: Pages, table: Table, folder: Path, methods: Sequence[MethodKeys], taken: Taken
 ) -> Reading:
     wanted = {keys.energy: keys for keys in methods}
     rows = (row for part in table.rows() for row in part if row.method in wanted)
@@ -143,7 +160,8 @@ def _reading_of_table(
     if lists := read_index_lists(folder):
         codes, notes = codes_of_rows(lists, *table.index())
     total = sum(n for value, (n, _) in table.labels_of.items() if value in wanted)
-    return Reading(total=total, items=_of_table(pages, table, wanted, key_of, codes), notes=notes)
+    items = _of_table(pages, table, wanted, key_of, codes, taken.structures)
+    return Reading(total=total, items=items, notes=notes)
 
 
 def _of_table(
@@ -152,11 +170,14 @@ def _of_table(
     wanted: Mapping[str, MethodKeys],
     key_of: KeyOf,
     codes: NDArray[np.uint8] | None,
+    skipped: int,
 ) -> Iterator[tuple[int, Item]]:
     done = 0
     with pages:
         for part in table.rows():
             rows = [row for row in part if row.method in wanted]
+            here = min(max(skipped - done, 0), len(rows))
+            done, rows = done + here, rows[here:]
             values = pages.get([key_of(row.idx) for row in rows])
             for row, value in zip(rows, values, strict=True):
                 done += 1
@@ -229,9 +250,12 @@ def _forces(row: Row, found: Mapping[str, Any], keys: MethodKeys) -> NDArray[np.
 
 
 def _of_records(
-    pages: Pages, keys: Iterator[bytes], methods: Sequence[MethodKeys], split_key: str | None
+    pages: Pages,
+    keys: Iterator[bytes],
+    methods: Sequence[MethodKeys],
+    split_key: str | None,
+    number: int,
 ) -> Iterator[tuple[int, Item]]:
-    number = 0
     with pages:
         while some := list(islice(keys, _AT_ONCE)):
             for value in pages.get(some):

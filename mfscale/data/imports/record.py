@@ -87,6 +87,25 @@ _FEW = 200  # atoms, up to which all distances are looked at rather than searche
 Item = Record | Bad
 
 
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """The first structures of a source, which an interrupted import has taken.
+
+    Attributes
+    ----------
+    structures
+        How many.
+    done
+        How far the last of them is, as `Reading.items` says it.
+    """
+
+    structures: int = 0
+    done: int = 0
+
+
+NOTHING = Taken()
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reading:
     """A source being read.
@@ -96,7 +115,7 @@ class Reading:
     total
         Bytes, rows or structures.
     items
-        How far one is, and a structure.
+        How far one is, and a structure; those that were taken before are left out.
     notes
         What people should know of the source, sentences.
     """
@@ -106,8 +125,8 @@ class Reading:
     notes: tuple[str, ...] = ()
 
 
-Reader = Callable[[Path, Sequence[MethodKeys], str | None], Reading]
-"""File or folder, methods, and the key of a structure that names its subset."""
+Reader = Callable[[Path, Sequence[MethodKeys], str | None, Taken], Reading]
+"""File or folder, methods, the key of a structure that names its subset, and what was taken."""
 
 
 def problem_of(record: Record) -> str | None:  # noqa: PLR0911 - a list of checks

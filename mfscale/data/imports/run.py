@@ -1,65 +1,29 @@
 """The import: sources are read once, checked, written beside the destination and renamed to it."""
 
 import json
-import shutil
-import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from mfscale.data.dataset import Dataset
+from mfscale.data.durable import sync
 from mfscale.data.embedded import EMBEDDED
 from mfscale.data.errors import DatasetError
+from mfscale.data.imports.came import check_came
 from mfscale.data.imports.formats import format_of, methods_of
 from mfscale.data.imports.matching import TOLERANCE_A
 from mfscale.data.imports.method_keys import NAME, MethodKeys, check_methods
-from mfscale.data.imports.record import Bad, Reader, Record, problem_of
-from mfscale.data.imports.report import Fault, ImportReport, place_in
+from mfscale.data.imports.reading import OnProgress, read_sources
+from mfscale.data.imports.report import ImportReport
 from mfscale.data.imports.selection import select
 from mfscale.data.imports.spool import Spool
 from mfscale.data.imports.summary import summarise
+from mfscale.data.imports.unfinished import Unfinished, structures_kept
 from mfscale.data.imports.writer import write_dataset
 
 REPORT_FILE = "import.json"
 
 LARGEST_TOLERANCE_A = 0.1
 """Structures farther apart than this are not one."""
-
-_EXAMPLES = 3
-OnProgress = Callable[[Path, int, int], None]
-"""Source, how far one is in it, and how far there is to go (bytes, rows or structures)."""
-
-
-@dataclass
-class _Faults:
-    """Faults of structures, counted by reason; the first few are remembered by place."""
-
-    counts: dict[str, int] = field(default_factory=dict)
-    examples: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, reason: str, place: str) -> None:
-        self.counts[reason] = self.counts.get(reason, 0) + 1
-        examples = self.examples.setdefault(reason, [])
-        if len(examples) < _EXAMPLES:
-            examples.append(place)
-
-    def all(self) -> tuple[Fault, ...]:
-        return tuple(
-            Fault(reason=reason, count=count, examples=tuple(self.examples[reason]))
-            for reason, count in self.counts.items()
-        )
-
-
-@dataclass
-class _Came:
-    """What came of the sources: structures, what is wrong, keys of the first, what sources say."""
-
-    read: int = 0
-    faults: _Faults = field(default_factory=_Faults)
-    keys: set[str] = field(default_factory=set)
-    notes: tuple[str, ...] = ()
 
 
 def import_dataset(
@@ -77,12 +41,15 @@ def import_dataset(
     trust_units: bool = False,
     description: str = "",
     licence: str = "not stated",
+    restart: bool = False,
     progress: OnProgress = lambda _source, _done, _total: None,
+    say: Callable[[str], None] = lambda _sentence: None,
 ) -> ImportReport:
     """Read structures and labels into a new dataset directory.
 
     Sources are opened for reading alone, once, a structure (of HDF5 some thousand) at a time.
-    Whatever goes wrong, the destination does not come to be.
+    Whatever goes wrong, the destination does not come to be. An import that was interrupted, by
+    Ctrl-C, a kill or a full disk, goes on when it is asked for again.
 
     Parameters
     ----------
@@ -109,8 +76,12 @@ def import_dataset(
         Take energies that look like another unit.
     description, licence
         For the header.
+    restart
+        Leave aside what an interrupted import to this destination has read.
     progress
         Called now and then.
+    say
+        Told that an interrupted import goes on, or why it is begun anew.
 
     Raises
     ------
@@ -130,51 +101,62 @@ def import_dataset(
     if unknown:
         known = ", ".join(method.name for method in methods)
         raise DatasetError(f"--only-with {unknown[0]}: no such method; choose from {known}")
-    building = destination.with_name(f".{destination.name}.{uuid.uuid4().hex}")
     try:
-        building.mkdir(parents=True)
-        (building / "spool").mkdir()
-        spool = Spool(building / "spool", methods)
-        with spool:
-            came = _read(sources, readers, methods, split_key, spool, progress)
-        _check_found(came, methods, spool, drop_bad=drop_bad)
-        selection = select(spool, methods, only_with, tolerance_a)
-        (building / "dataset").mkdir()
-        write_dataset(
-            building / "dataset",
-            spool,
-            selection,
-            methods,
-            name=name,
-            description=description or f"imported from {', '.join(s.name for s in sources)}",
-            licence=licence,
-            asked=subsets or {},
-            seed=seed,
-        )
-        report = summarise(
-            Dataset(building / "dataset"),
-            destination,
-            sources=sources,
-            methods=methods,
-            spool=spool,
-            selection=selection,
-            read=came.read,
-            faults=came.faults.all(),
-            notes=came.notes,
-        )
-        if report.doubts and not trust_units:
-            raise DatasetError(
-                f"{'; '.join(report.doubts)}. Correct the unit, or take them as they are with "
-                f"--trust-units; nothing was imported"
+        with Unfinished(destination, sources, methods, split_key, restart=restart) as unfinished:
+            _check_names(name, destination)  # an import that was under way may have ended
+            if unfinished.news:
+                say(unfinished.news)
+            spool = Spool(unfinished.spool, methods, unfinished.spooled)
+            with spool:
+                came = read_sources(
+                    sources, readers, methods, split_key, spool, unfinished, progress
+                )
+            check_came(came, methods, spool, drop_bad=drop_bad)
+            selection = select(spool, methods, only_with, tolerance_a)
+            building = unfinished.dataset
+            building.mkdir()
+            write_dataset(
+                building,
+                spool,
+                selection,
+                methods,
+                name=name,
+                description=description or f"imported from {', '.join(s.name for s in sources)}",
+                licence=licence,
+                asked=subsets or {},
+                seed=seed,
             )
-        text = json.dumps(report.to_dict(), indent=1, ensure_ascii=False)
-        (building / "dataset" / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
-        (building / "dataset").rename(destination)
+            report = summarise(
+                Dataset(building),
+                destination,
+                sources=sources,
+                methods=methods,
+                spool=spool,
+                selection=selection,
+                read=came.read,
+                faults=came.faults.all(),
+                notes=came.notes,
+            )
+            if report.doubts and not trust_units:
+                raise DatasetError(
+                    f"{'; '.join(report.doubts)}. Correct the unit, or take them as they are with "
+                    f"--trust-units; nothing was imported"
+                )
+            _publish(building, report, destination)
     except OSError as error:
-        raise DatasetError(f"{destination}: the import failed ({error})") from None
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+        remedy = "; the same command goes on" if structures_kept(destination) else ""
+        raise DatasetError(f"{destination}: the import failed ({error}){remedy}") from None
     return report
+
+
+def _publish(building: Path, report: ImportReport, destination: Path) -> None:
+    """Write the report to the dataset, and rename that to its place once it is on the disk."""
+    text = json.dumps(report.to_dict(), indent=1, ensure_ascii=False)
+    (building / REPORT_FILE).write_text(text + "\n", encoding="utf-8")
+    for path in (*building.iterdir(), building):
+        sync(path)
+    building.rename(destination)
+    sync(destination.parent)
 
 
 def _check_names(name: str, destination: Path) -> None:
@@ -186,55 +168,3 @@ def _check_names(name: str, destination: Path) -> None:
         )
     if destination.exists():
         raise DatasetError(f"{destination}: exists already; choose another place with --out")
-
-
-def _read(
-    sources: Sequence[Path],
-    readers: Sequence[Reader],
-    methods: Sequence[MethodKeys],
-    split_key: str | None,
-    spool: Spool,
-    progress: OnProgress,
-) -> _Came:
-    """Spool what passes."""
-    came = _Came()
-    for source, (path, reader) in enumerate(zip(sources, readers, strict=True)):
-        reading = reader(path, [method for method in methods if method.is_in(path)], split_key)
-        came.notes += reading.notes
-        for done, item in reading.items:
-            came.read += 1
-            reason = item.reason if isinstance(item, Bad) else problem_of(item)
-            if reason:
-                came.faults.add(reason, place_in(sources, source, item.number))
-            elif isinstance(item, Record):
-                if item.number < _EXAMPLES:
-                    came.keys |= set(item.keys)
-                spool.append(item, source)
-            if came.read % 256 == 0:
-                progress(path, done, reading.total)
-        progress(path, reading.total, reading.total)
-    return came
-
-
-def _check_found(
-    came: _Came, methods: Sequence[MethodKeys], spool: Spool, *, drop_bad: bool
-) -> None:
-    """Raise `DatasetError` for structures that cannot be taken, and for methods without a label."""
-    bad = sum(came.faults.counts.values())
-    if bad and (not drop_bad or bad == came.read):
-        remedy = (
-            "correct them" if bad == came.read else "correct them, or leave them out: --drop-bad"
-        )
-        raise DatasetError(
-            f"{bad} of {came.read} structures cannot be imported: "
-            + "; ".join(map(str, came.faults.all()))
-            + f". Please {remedy}; nothing was imported"
-        )
-    if not came.read:
-        raise DatasetError("the sources hold no structures; nothing was imported")
-    for method in methods:
-        if not np.isfinite(spool.read(f"{method.name}_energy")).any():
-            raise DatasetError(
-                f"method {method.name}: no structure has an energy {method.energy!r}; keys there "
-                f"are {', '.join(sorted(came.keys)) or 'none'}"
-            )

@@ -4,7 +4,11 @@ Of a structure some tens of bytes are looked at again in memory (its keys, energ
 atoms and forces stay in the files, which are mapped.
 """
 
+import json
+import os
 from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfscale.data import ragged
+from mfscale.data.durable import sync
 from mfscale.data.imports.kept_split import code_of
 from mfscale.data.imports.matching import kind_of, projections
 from mfscale.data.imports.method_keys import MethodKeys
@@ -21,6 +26,16 @@ from mfscale.data.imports.record import Record
 from mfscale.data.splits import NO_SUBSET
 
 _BUFFER = 1 << 20
+_MOLECULES = "molecules"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spooled:
+    """How much is on the disk: structures, periodic ones, and bytes by name of array."""
+
+    n_structures: int
+    n_periodic: int
+    lengths: dict[str, int]
 
 
 class Spool:
@@ -29,9 +44,11 @@ class Spool:
     Parameters
     ----------
     directory
-        Exists, and is empty.
+        Exists, and is empty but for what `spooled` says.
     methods
         Whose labels are kept.
+    spooled
+        What to go on from; the files are cut to it.
 
     Attributes
     ----------
@@ -43,33 +60,22 @@ class Spool:
         Of them periodic: those alone have a ``cell`` and ``pbc``, at the place that ``box`` says.
     """
 
-    def __init__(self, directory: Path, methods: Sequence[MethodKeys]) -> None:
+    def __init__(
+        self, directory: Path, methods: Sequence[MethodKeys], spooled: Spooled | None = None
+    ) -> None:
         self._directory = directory
         self._methods = tuple(methods)
-        self._dtypes = {
-            "numbers": "<u1",
-            "positions": "<f8",
-            "n_atoms": "<i4",
-            "molecule": "<i4",
-            "source": "<i4",
-            "number": "<i8",
-            "subset": "<u1",
-            "box": "<i4",
-            "cell": "<f8",
-            "pbc": "|b1",
-            "kind": "<u8",
-            "projections": "<f8",
-        }
-        for method in methods:
-            self._dtypes[f"{method.name}_energy"] = "<f8"
-            self._dtypes[f"{method.name}_n_forces"] = "<i4"
-            self._dtypes[f"{method.name}_forces"] = "<f4"
-        self._files = {
-            name: (directory / f"{name}.bin").open("wb", buffering=_BUFFER) for name in self._dtypes
-        }
+        self._dtypes = _dtypes(methods)
+        paths = _paths(directory, methods)
         self._molecules: dict[str, int] = {}
-        self.n_structures = 0
-        self.n_periodic = 0
+        if spooled:
+            for name, path in paths.items():
+                os.truncate(path, spooled.lengths[name])
+            lines = paths[_MOLECULES].read_text(encoding="ascii").splitlines()
+            self._molecules = {json.loads(line): k for k, line in enumerate(lines)}
+        self._files = {name: path.open("ab", buffering=_BUFFER) for name, path in paths.items()}
+        self.n_structures = spooled.n_structures if spooled else 0
+        self.n_periodic = spooled.n_periodic if spooled else 0
 
     def __enter__(self) -> Self:
         return self
@@ -90,7 +96,10 @@ class Spool:
     def append(self, record: Record, source: int) -> None:
         """Write a structure that has passed its checks, and the labels it has."""
         name = record.molecule or formula(record.numbers)
-        molecule = self._molecules.setdefault(name, len(self._molecules))
+        molecule = self._molecules.get(name)
+        if molecule is None:
+            molecule = self._molecules[name] = len(self._molecules)
+            self._files[_MOLECULES].write(json.dumps(name).encode() + b"\n")
         code = code_of(record.subset)
         self._put("numbers", record.numbers)
         self._put("positions", record.positions)
@@ -115,10 +124,23 @@ class Spool:
                 self._put(f"{method.name}_forces", forces)
         self.n_structures += 1
 
-    def close(self) -> None:
-        """Finish writing."""
+    def sync(self) -> Spooled:
+        """Wait until all is on the disk."""
         for file in self._files.values():
-            file.close()
+            file.flush()
+            os.fsync(file.fileno())
+        sync(self._directory)
+        return Spooled(
+            n_structures=self.n_structures,
+            n_periodic=self.n_periodic,
+            lengths={name: file.tell() for name, file in self._files.items()},
+        )
+
+    def close(self) -> None:
+        """Finish writing; no file stays open, even if one cannot be written."""
+        with ExitStack() as closing:
+            for file in self._files.values():
+                closing.callback(file.close)
 
     def read(self, name: str) -> NDArray[Any]:
         """An array of the spool, mapped; after `close`. Atoms and forces come as (…, 3).
@@ -152,6 +174,43 @@ class Spool:
 
     def _put(self, name: str, value: Any) -> None:  # noqa: ANN401 - a number or an array
         self._files[name].write(np.asarray(value).astype(self._dtypes[name]).tobytes())
+
+
+def is_whole(directory: Path, methods: Sequence[MethodKeys], spooled: Spooled) -> bool:
+    """Whether a spool's files are there, each as long as it is to be, or longer."""
+    paths = _paths(directory, methods)
+    return spooled.lengths.keys() == paths.keys() and all(
+        path.is_file() and path.stat().st_size >= spooled.lengths[name]
+        for name, path in paths.items()
+    )
+
+
+def _dtypes(methods: Sequence[MethodKeys]) -> dict[str, str]:
+    of = {
+        "numbers": "<u1",
+        "positions": "<f8",
+        "n_atoms": "<i4",
+        "molecule": "<i4",
+        "source": "<i4",
+        "number": "<i8",
+        "subset": "<u1",
+        "box": "<i4",
+        "cell": "<f8",
+        "pbc": "|b1",
+        "kind": "<u8",
+        "projections": "<f8",
+    }
+    for method in methods:
+        of[f"{method.name}_energy"] = "<f8"
+        of[f"{method.name}_n_forces"] = "<i4"
+        of[f"{method.name}_forces"] = "<f4"
+    return of
+
+
+def _paths(directory: Path, methods: Sequence[MethodKeys]) -> dict[str, Path]:
+    """Files by name of array; names of molecules are JSON, a line each."""
+    arrays = {name: directory / f"{name}.bin" for name in _dtypes(methods)}
+    return arrays | {_MOLECULES: directory / f"{_MOLECULES}.jsonl"}
 
 
 def formula(numbers: NDArray[np.int64]) -> str:

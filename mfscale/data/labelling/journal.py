@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import os
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from mfscale.data.durable import write_whole
 from mfscale.data.errors import DatasetError
 from mfscale.data.imports.record import Label
 from mfscale.data.labelling.outcome import Outcome
@@ -46,7 +46,7 @@ class Journal:
             self._hold()
             file = folder / JOB_FILE
             if not file.exists():
-                _write(file, json.dumps(job, indent=1, ensure_ascii=False).encode())
+                write_whole(file, json.dumps(job, indent=1, ensure_ascii=False).encode())
             before = json.loads(file.read_text(encoding="utf-8"))
         except DatasetError:
             raise
@@ -94,7 +94,7 @@ class Journal:
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink)
         try:
-            _write(self.folder / f"{uuid.uuid4().hex}.parquet", sink.getvalue().to_pybytes())
+            write_whole(self.folder / f"{uuid.uuid4().hex}.parquet", sink.getvalue().to_pybytes())
         except OSError as error:
             raise DatasetError(
                 f"{self.folder}: labels cannot be written ({error.strerror}); those so far are "
@@ -147,16 +147,3 @@ def _outcome(row: dict[str, object]) -> Outcome:
 
 def _flat(label: Label | None) -> np.ndarray | None:
     return None if label is None or label.forces is None else label.forces.astype("<f4").ravel()
-
-
-def _write(file: Path, content: bytes) -> None:
-    """All of a file or none of it."""
-    beside = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
-    try:
-        with beside.open("wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        beside.replace(file)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -1,5 +1,6 @@
 """Every format gives the structures and labels that were written to it."""
 
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 
 from mfscale.data import Dataset, open_dataset
+from mfscale.data.imports.ase_db import read_ase_db
 from tests.data.imports.conftest import BOHR_A, HARTREE_EV, Import, molecules
 
 
@@ -166,3 +168,19 @@ def test_the_embedded_dataset_comes_back(imported: Import, written: Callable) ->
     assert np.abs(apart).max() < 1e-6
     assert set(dataset.molecules) <= set(embedded.molecules)
     assert dataset.splits == ("random", "molecule")
+
+
+def test_an_ase_database_is_not_held_in_memory(tmp_path: Path) -> None:
+    """1,200 rows of 300 atoms are 10 MB of positions and numbers; 64 at a time are 0.5 MB."""
+    rng = np.random.default_rng(0)
+    with connect(tmp_path / "large.db") as database:
+        for _ in range(1200):
+            database.write(Atoms(np.full(300, 6), rng.normal(size=(300, 3))))
+    items = read_ase_db(tmp_path / "large.db", []).items
+    next(items)
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in items) == 1199
+        assert tracemalloc.get_traced_memory()[1] < 2e6
+    finally:
+        tracemalloc.stop()
