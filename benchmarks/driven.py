@@ -98,7 +98,7 @@ class Driver:
     def __init__(
         self, study: Path, store: Path, log: Path, cpus: int, cluster: Cluster | None = None
     ) -> None:
-        # Compiled, an interrupted run would go on to rounding only, and tables could not be compared.
+        # Compiled, interrupted runs go on to rounding only, and tables could not be compared.
         command = [sys.executable, "-m", "mfscale", "run", str(study), "--store", str(store)]
         command += ["--compile", "never"]
         self.log = log
