@@ -10,7 +10,7 @@ from mfscale.training.artefacts import Artefacts, kind_of_code
 
 Mode = Literal["auto", "always", "never"]
 
-LIKELY = 0.5
+LIKELY = 0.25
 """Of the steps that a stage may take at most, those it is taken to take: assumed."""
 
 
@@ -103,8 +103,8 @@ class Compiling:
         if cost is None or self._estimate is None:
             return Decision(kind, len(stages), 0.0, 0.0)
         work = LIKELY * sum(self._estimate.seconds(stage) for stage in stages)
-        takes = cost.warm_s * min(slots, len(stages))
-        takes += 0.0 if self._kept(code) else cost.cold_s
+        each = cost.warm_s + (0.0 if self._kept(code) else cost.cold_s)  # for which the others wait
+        takes = each * min(slots, len(stages))
         return Decision(kind, len(stages), takes, work * (1 - 1 / cost.speedup))
 
 

@@ -19,17 +19,18 @@ def deciding(*stages: Stage, slots: int = 1, kept: bool = False, **changed: obje
 
 
 def test_work_is_weighed_against_what_compiling_takes() -> None:
-    stages = [stage(f"s{n}", steps=10_000) for n in range(4)]  # 100 s each at 3,000 structures/s
+    stages = [stage(f"s{n}", steps=10_000) for n in range(12)]  # 100 s each at 3,000 structures/s
     (decision,) = deciding(*stages, slots=2).decisions.values()
-    assert decision.takes_s == pytest.approx(60 + 2 * 10)
-    assert decision.saves_s == pytest.approx(0.5 * 400 * (1 - 1 / 2))  # half the cap, twice as fast
+    assert decision.takes_s == pytest.approx(2 * (60 + 10))  # one slot waits for the other
+    assert decision.saves_s == pytest.approx(0.25 * 1200 * (1 - 1 / 2))  # of a quarter of the cap
     assert decision.compiled
-    assert not deciding(*stages[:3], slots=2).wanted(stages[0])  # 75 s are no gain of 80
-    assert deciding(*stages[:3], slots=2, kept=True).wanted(stages[0])
+    assert not deciding(*stages[:11], slots=2).wanted(stages[0])  # 137.5 s do not pay for 140
+    assert deciding(*stages[:11], slots=2, kept=True).wanted(stages[0])
+    assert deciding(*stages[:11], slots=1).wanted(stages[0])
 
 
 def test_what_is_compiled_stays_so_and_serves_its_kind_alone() -> None:
-    stages = [stage(f"s{n}", steps=10_000) for n in range(8)]
+    stages = [stage(f"s{n}", steps=10_000) for n in range(8)]  # which pays in one slot
     compiling = deciding(*stages)
     compiling.decide(stages[:1], 1)
     assert compiling.wanted(stages[0])
@@ -38,7 +39,7 @@ def test_what_is_compiled_stays_so_and_serves_its_kind_alone() -> None:
 
 
 def test_measured_speeds_do_not_change_a_decision() -> None:
-    stages = [stage(f"s{n}", steps=10_000) for n in range(4)]
+    stages = [stage(f"s{n}", steps=10_000) for n in range(12)]
     fast = Rates({ENERGIES: 1e6}, REFERENCE, 0.1, 7)
     assert deciding(*stages, slots=2, estimate=fast).wanted(stages[0])
 
