@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from mfscale.results.buffers import owned
+
 
 def put_new(path: Path, data: bytes) -> bool:
     """Write a file unless it exists; say whether it was written. The first of several wins."""
@@ -48,7 +50,7 @@ def get(path: Path) -> pa.Buffer:
     OSError for a pipe, which would keep the reader waiting, or a device, which might never end.
     """
     require_regular(path)
-    return pa.py_buffer(path.read_bytes())
+    return owned(path.read_bytes())
 
 
 def require_regular(path: Path) -> None:

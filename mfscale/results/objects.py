@@ -19,6 +19,7 @@ import pyarrow as pa
 from obstore.exceptions import AlreadyExistsError, PreconditionError
 
 from mfscale.results import leases
+from mfscale.results.buffers import owned
 from mfscale.results.connection import connected, worded
 from mfscale.results.errors import StorageError, StoreError
 from mfscale.results.own_folder import own_folder
@@ -81,7 +82,7 @@ class Objects:
 
     def get(self, name: str) -> pa.Buffer:
         with worded():
-            return pa.py_buffer(obstore.get(self._store, name).bytes())
+            return owned(memoryview(obstore.get(self._store, name).bytes()))
 
     def put(self, name: str, data: bytes) -> None:
         with worded():

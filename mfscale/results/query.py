@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mfscale.results import parquet
+from mfscale.results.buffers import owned
 from mfscale.results.errors import StoreError
 from mfscale.results.flat import flatten
 from mfscale.results.schema import SCHEMA
@@ -149,7 +150,7 @@ def read_table(path: str | os.PathLike[str]) -> pd.DataFrame:
 def _read_parquet(path: Path) -> pd.DataFrame:
     if not parquet.is_ours(pq.read_schema(path)):
         return pd.read_parquet(path)
-    return flatten(parquet.decode(pa.py_buffer(path.read_bytes()), SCHEMA))
+    return flatten(parquet.decode(owned(path.read_bytes()), SCHEMA))
 
 
 def _matches(frame: pd.DataFrame, condition: str) -> "pd.Series[bool]":

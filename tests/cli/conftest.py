@@ -109,6 +109,7 @@ def run_one(stage: Stage, store: Store, *, again: bool = False) -> dict[str, Any
             worker.GPU: 0.0,
             worker.PARTS: 1,
             worker.NOTES: [],
+            worker.COMPILED: False,
             worker.SAVE_EVERY: 60.0,
         }
     )

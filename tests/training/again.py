@@ -27,6 +27,7 @@ for number in range(int(sys.argv[2])):
             worker.GPU: 0.0,
             worker.PARTS: 1,
             worker.NOTES: [],
+            worker.COMPILED: False,
             worker.SAVE_EVERY: 60.0,
         }
     )
