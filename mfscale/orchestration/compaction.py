@@ -48,7 +48,5 @@ class Compaction:
         done = subprocess.run(  # noqa: S603 - our own module
             command, capture_output=True, text=True, check=False, start_new_session=True
         )
-        if (
-            done.returncode == 0
-        ):  # else rows stay where all read them, and the run's end tries again
+        if done.returncode == 0:  # else the rows stay where all read them, until the run's end
             self._rows = int(done.stdout)

@@ -57,7 +57,8 @@ class _Kind:
     threads: int
 
 
-_kept: dict[_Kind, Callable[..., tuple[Tensor, ...]] | NotCompiledError] = {}
+_kept: dict[_Kind, Callable[..., tuple[Tensor, ...]] | str] = {}
+"""By kind: its code, or why there is none."""
 
 
 def compiled_in_ev(
@@ -107,15 +108,15 @@ def compiled_in_ev(
     if kind not in _kept:
         _kept[kind] = _make(kind, network, usable, artefacts)
     graph = _kept[kind]
-    if isinstance(graph, NotCompiledError):
-        raise graph
+    if isinstance(graph, str):
+        raise NotCompiledError(graph)
     return _bound(graph, kind, network)
 
 
 def _make(
     kind: _Kind, network: HeadedModel, batches: Sequence[Batch], artefacts: Artefacts
-) -> Callable[..., tuple[Tensor, ...]] | NotCompiledError:
-    """Trace, compile and check; what kept it from that if something did."""
+) -> Callable[..., tuple[Tensor, ...]] | str:
+    """Trace, compile and check; or what kept it from that."""
     began = time.perf_counter()
     try:
         with artefacts.turn(), _quiet():
@@ -125,9 +126,9 @@ def _make(
             _check(network, predict, batches, forces=kind.forces)
             artefacts.made()
     except NotCompiledError as error:
-        return error
+        return str(error)
     except Exception as error:  # noqa: BLE001 - torch's compilers raise what they like
-        return NotCompiledError(f"{type(error).__name__}: {error}".splitlines()[0][:300])
+        return f"{type(error).__name__}: {error}".splitlines()[0][:300]
     LOGGER.info("compiled in %.0f s", time.perf_counter() - began)
     return graph
 

@@ -19,7 +19,7 @@ _MADE_BY = {
     "recipe": "training recipe",
     "dtype": "floating-point type",
 }
-_SHOULD_BE_ONE = ("mfscale_version", "recipe", "device", "compile_mode")
+_SHOULD_BE_ONE = ("mfscale_version", "recipe", "device")
 _STATUSES = ("finished", "diverged", "failed", "skipped")
 _REASONS_SHOWN = 5
 _COMMIT = 12  # characters that tell git commits apart
