@@ -7,9 +7,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import numpy as np
+import numpy.typing as npt
 import yaml
 from ase.calculators.singlepoint import SinglePointCalculator
 
@@ -55,52 +57,93 @@ def cost_of(command: list[str], folder: Path, environment: Mapping[str, str] | N
 
 
 def write_labels(folder: Path) -> None:
-    """Write the labels of our labelled set as extended XYZ, by the names MACE looks for too."""
+    """Write the labels of our labelled set as extended XYZ."""
     dataset = open_dataset("chno3")
     drawn = dataset.labelled_set(METHOD, SUBSET, N_TRAIN, forces=True, n_validation=N_VALID)
-    for name, indices in (("train", drawn.train), ("valid", drawn.validation)):
-        structures = []
-        for index in indices:
-            atoms = dataset.structure(index)
-            labels = {
-                "energy": float(dataset.energies(METHOD, [index])[0]),
-                "forces": dataset.forces(METHOD, [index]).astype(np.float64),
-            }
-            atoms.info = {"REF_energy": labels["energy"]}
+    write_xyz(folder / "train.xyz", METHOD, drawn.train, forces=True)
+    write_xyz(folder / "valid.xyz", METHOD, drawn.validation, forces=True)
+
+
+def write_xyz(path: Path, method: str, structures: npt.NDArray[np.int64], *, forces: bool) -> None:
+    """Write some labels of the embedded dataset, by the names MACE looks for too."""
+    dataset = open_dataset("chno3")
+    written = []
+    for index in structures:
+        atoms = dataset.structure(index)
+        labels: dict[str, Any] = {"energy": float(dataset.energies(method, [index])[0])}
+        atoms.info = {"REF_energy": labels["energy"]}
+        if forces:
+            labels["forces"] = dataset.forces(method, [index]).astype(np.float64)
             atoms.arrays["REF_forces"] = labels["forces"]
-            atoms.calc = SinglePointCalculator(atoms, **labels)
-            structures.append(atoms)
-        ase.io.write(folder / f"{name}.xyz", structures, format="extxyz")
+        atoms.calc = SinglePointCalculator(atoms, **labels)
+        written.append(atoms)
+    ase.io.write(path, written, format="extxyz")
 
 
 def nequip_train(folder: Path, epochs: int, *, compiled: bool) -> list[str]:
-    """Write NequIP's input; its command."""
+    """Write NequIP's input for the labels of `write_labels`; its command."""
+    model = nequip_model(NEQUIP) | {
+        "compile_mode": "compile" if compiled else "eager",
+        "per_type_energy_scales": "${training_data_stats:forces_rms}",
+        "per_type_energy_shifts": "${training_data_stats:per_atom_energy_mean}",
+    }
+    trainer = {
+        "max_epochs": epochs,
+        "check_val_every_n_epoch": 1,
+        "log_every_n_steps": STEPS_AN_EPOCH,
+    }
+    return write_nequip_input(
+        folder, model, trainer, batch=BATCH, learning_rate=LEARNING_RATE, forces=True
+    )
+
+
+def nequip_model(settings: Mapping[str, object]) -> dict[str, object]:
+    """NequIP's own name for a size of our ladder, normalised by its own statistics."""
+    return {
+        "_target_": "nequip.model.NequIPGNNModel",
+        "seed": 1,
+        "model_dtype": "float32",
+        "type_names": list(open_dataset("chno3").elements),
+        "r_max": CUTOFF_A,
+        **settings,
+        "avg_num_neighbors": "${training_data_stats:num_neighbors_mean}",
+    }
+
+
+def write_nequip_input(
+    folder: Path,
+    model: Mapping[str, object],
+    trainer: Mapping[str, object],
+    *,
+    batch: int,
+    learning_rate: float,
+    forces: bool,
+    tested: bool = False,
+) -> list[str]:
+    """Write NequIP's input for ``train.xyz``, ``valid.xyz`` and, if tested, ``test.xyz``.
+
+    Returns its command. The loss is that of our defaults: per-atom energies a hundred times as
+    heavy as forces.
+    """
     elements = list(open_dataset("chno3").elements)
     loader = {"_target_": "torch.utils.data.DataLoader", "num_workers": 0}
+    kind = "EnergyForce" if forces else "EnergyOnly"
+    errors = {"total_energy_mae": None, "per_atom_energy_mae": 1.0}
     metrics = {
-        "_target_": "nequip.train.EnergyForceMetrics",
-        "coeffs": {"per_atom_energy_mae": 1.0, "forces_mae": 1.0},
+        "_target_": f"nequip.train.{kind}Metrics",
+        "coeffs": errors | ({"forces_mae": 1.0} if forces else {}),
     }
     checkpoint = {
         "_target_": "lightning.pytorch.callbacks.ModelCheckpoint",
         "monitor": "val0_epoch/weighted_sum",
         "dirpath": str(folder / "checkpoints"),
         "filename": "best",
-    }
-    model = {
-        "_target_": "nequip.model.NequIPGNNModel",
-        "compile_mode": "compile" if compiled else "eager",
-        "seed": 1,
-        "model_dtype": "float32",
-        "type_names": elements,
-        "r_max": CUTOFF_A,
-        **NEQUIP,
-        "avg_num_neighbors": "${training_data_stats:num_neighbors_mean}",
-        "per_type_energy_scales": "${training_data_stats:forces_rms}",
-        "per_type_energy_shifts": "${training_data_stats:per_atom_energy_mean}",
+        # amid an epoch its weights lie with those of the moving average exchanged, which its test
+        # run refuses; so the best is that of the end of the epoch that was validated
+        "save_on_train_epoch_end": True,
     }
     config = {
-        "run": ["train"],
+        "run": ["train", "test"] if tested else ["train"],
         "data": {
             "_target_": "nequip.data.datamodule.ASEDataModule",
             "seed": 1,
@@ -113,40 +156,46 @@ def nequip_train(folder: Path, epochs: int, *, compiled: bool) -> list[str]:
                 },
                 {"_target_": "nequip.data.transforms.NeighborListTransform", "r_max": CUTOFF_A},
             ],
-            "train_dataloader": {**loader, "batch_size": BATCH, "shuffle": True},
-            "val_dataloader": {**loader, "batch_size": N_VALID},
+            "train_dataloader": {**loader, "batch_size": batch, "shuffle": True},
+            "val_dataloader": {**loader, "batch_size": 256},
             "stats_manager": {
-                "_target_": "nequip.data.CommonDataStatisticsManager",
-                "dataloader_kwargs": {"batch_size": N_TRAIN},
+                "_target_": "nequip.data.CommonDataStatisticsManager"
+                if forces
+                else "nequip.data.EnergyOnlyDataStatisticsManager",
+                "dataloader_kwargs": {"batch_size": 256},
                 "type_names": elements,
             },
         },
         "trainer": {
             "_target_": "lightning.Trainer",
             "accelerator": "cpu",
-            "max_epochs": epochs,
-            "check_val_every_n_epoch": 1,
-            "log_every_n_steps": STEPS_AN_EPOCH,
             "enable_progress_bar": False,
             "gradient_clip_val": 10.0,
             "logger": {"_target_": "lightning.pytorch.loggers.CSVLogger", "save_dir": str(folder)},
             "callbacks": [checkpoint],
+            **trainer,
         },
         "training_module": {
             "_target_": "nequip.train.EMALightningModule",
             "ema_decay": 0.99,
             "loss": {
-                "_target_": "nequip.train.EnergyForceLoss",
+                "_target_": f"nequip.train.{kind}Loss",
                 "per_atom_energy": True,
-                "coeffs": {"total_energy": 1.0, "forces": 1.0},
+                "coeffs": {"total_energy": 100.0} | ({"forces": 1.0} if forces else {}),
             },
             "val_metrics": metrics,
             "train_metrics": metrics,
-            "optimizer": {"_target_": "torch.optim.AdamW", "lr": LEARNING_RATE},
+            "optimizer": {"_target_": "torch.optim.AdamW", "lr": learning_rate},
             "model": model,
         },
         "global_options": {"allow_tf32": False},
     }
+    if tested:
+        config["data"] |= {
+            "test_file_path": str(folder / "test.xyz"),
+            "test_dataloader": {**loader, "batch_size": 256},
+        }
+        config["training_module"] |= {"test_metrics": metrics}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     return [str(Path(sys.executable).with_name("nequip-train")), "-cn", "config.yaml"]
 

@@ -191,11 +191,10 @@ def _run(
     stage: Stage, store: Store, config: dict[str, Any], stop: Callable[[], bool], held: Held
 ) -> dict[str, Any]:
     """Train a stage unless it is settled by now: by a worker that died, or by another run."""
-    row = store.row(stage.id)
+    row, attempt = store.row_and_next_attempt(stage.id)
     settled = row is not None and row["status"] in SETTLED
     if row and settled and not _wanted_again(stage, store, config):
         return {key: row[key] for key in TOLD}
-    attempt = store.next_attempt(stage.id)
     log = log_file(stage.id, attempt)
     needed = [checkpoint(stage.id, PROGRESS)]
     if stage.parent_id is not None:

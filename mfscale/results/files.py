@@ -69,7 +69,7 @@ def names(folder: Path, suffix: str, *, beginning: str = "") -> list[str]:
     return sorted(
         name
         for name in found
-        if name.endswith(suffix) and name.startswith(beginning) and not name.startswith(".")
+        if name.startswith(beginning) and name.endswith(suffix) and not name.startswith(".")
     )
 
 

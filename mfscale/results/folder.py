@@ -80,14 +80,18 @@ class Folder:
         return True
 
     def names(self, folder: str, suffix: str, *, beginning: str = "", after: str = "") -> list[str]:
-        found = files.names(self.path / folder, suffix)
-        return [name for name in found if name.startswith(beginning) and name > after]
+        found = files.names(self.path / folder, suffix, beginning=beginning)
+        return [name for name in found if name > after] if after else found
 
     def tree(self, folder: str) -> Mapping[str, int]:
         return dict(sorted(_below(self.path / folder, folder)))
 
     def exists(self, name: str) -> bool:
-        return (self.path / name).exists()
+        try:
+            (self.path / name).stat()  # unlike `exists`, not silent about a link to itself
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True
 
     def delete(self, names: Iterable[str]) -> None:
         for name in names:

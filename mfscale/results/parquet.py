@@ -94,8 +94,11 @@ def decode(
             names = [name for name in wanted.names if name in written.names]
             if stage_id is None:
                 table = file.read(columns=names)
+            elif groups := _groups_of(stage_id, file):
+                table = file.read_row_groups(groups, columns=names)
+                table = table.filter(pc.equal(table["stage_id"], stage_id))
             else:
-                table = _rows_of(stage_id, file, names)
+                table = wanted.empty_table()
         table = conform(table, wanted)
         table.validate(full=True)
     except MemoryError:  # of which Arrow's own is one
@@ -111,15 +114,13 @@ def decode(
     return table
 
 
-def _rows_of(stage_id: str, file: pq.ParquetFile, columns: Sequence[str]) -> pa.Table:
-    """The rows of one stage, for which the other groups of rows are not read whole."""
-    groups = [
+def _groups_of(stage_id: str, file: pq.ParquetFile) -> list[int]:
+    """The groups of rows that hold rows of a stage; of the others its column alone is read."""
+    return [
         group
         for group in range(file.num_row_groups)
         if pc.index(file.read_row_group(group, ["stage_id"])["stage_id"], stage_id).as_py() >= 0
     ]
-    table = file.read_row_groups(groups, columns=columns)
-    return table.filter(pc.equal(table["stage_id"], stage_id))
 
 
 def is_ours(schema: pa.Schema) -> bool:

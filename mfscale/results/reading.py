@@ -65,8 +65,9 @@ def read_rows(
     take(RESULTS, got(place, RESULTS))
     if damages := damages + unsound(tables):
         raise StoreError("\n".join(damages))
-    empty = pa.schema([SCHEMA.field(name) for name in columns], SCHEMA.metadata).empty_table()
-    return pa.concat_tables([*reversed(tables.values()), empty]), inbox
+    if tables:
+        return pa.concat_tables(reversed(tables.values())), inbox
+    return pa.schema([SCHEMA.field(name) for name in columns], SCHEMA.metadata).empty_table(), inbox
 
 
 def found(place: Place, name: str, decode: Decode, remedy: str) -> pa.Table | None:

@@ -13,6 +13,7 @@ from mfscale.results.schema import SCHEMA
 
 STAGE_ID = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 """Pattern of an id, which names files and so may hold no path."""
+_LARGEST_CODE = 1 << 63
 _IDS = ("stage_id", "parent_id", "root_id")
 
 
@@ -24,7 +25,8 @@ def unsound(tables: Mapping[str, pa.Table]) -> list[str]:
     are looked at together, and each by itself only if something is wrong with one.
     """
     found = [text for where, table in tables.items() if (text := _misnamed(where, table))]
-    if tables and any(_complaints(pa.concat_tables(tables.values()))):
+    filled = [table for table in tables.values() if table.num_rows]
+    if filled and any(_complaints(pa.concat_tables(filled))):
         found += [
             f"{where}: {complaint}; was the file edited? Restore it (mfscale verify names the "
             "stages), or move it out of the store"
@@ -63,7 +65,7 @@ def _of_field(array: pa.Array, field: pa.Field, place: str) -> Iterator[str]:
         yield f"{place!r} of a row is missing"
     array = array.drop_null()
     choices = (field.metadata or {}).get(b"choices", b"").decode()
-    if choices and not _all(pc.is_in(array, value_set=pa.array(choices.split("|")))):
+    if choices and not set(pc.unique(array).to_pylist()) <= set(choices.split("|")):
         yield f"{place!r} of a row is not one of {choices.replace('|', ', ')}"
     if pa.types.is_list(field.type):
         entries = array.flatten()
@@ -79,10 +81,16 @@ def _repeats(lists: pa.Array, keys: tuple[str, ...]) -> bool:
     """Whether two entries of one row's list agree in all keys."""
     lengths = np.asarray(lists.value_lengths().fill_null(0))
     entries = lists.flatten()
-    columns = {key: pc.struct_field(entries, key) for key in keys}
-    columns["row"] = pa.array(np.repeat(np.arange(len(lists)), lengths))
-    kinds = pa.table(columns).group_by(list(columns)).aggregate([])
-    return bool(kinds.num_rows < len(entries))
+    code, size = np.repeat(np.arange(len(lists)), lengths), len(lists)
+    for key in keys:
+        encoded = pc.struct_field(entries, key).dictionary_encode(null_encoding="encode")
+        if size * len(encoded.dictionary) >= _LARGEST_CODE:  # of words that are all different
+            _, code = np.unique(code, return_inverse=True)
+            size = len(code)
+        code = code * len(encoded.dictionary) + encoded.indices.to_numpy()
+        size *= len(encoded.dictionary)
+    code.sort()  # of millions, a tenth of the time that a hash table takes
+    return bool((code[1:] == code[:-1]).any())
 
 
 def _all(flags: pa.Array) -> bool:

@@ -34,7 +34,7 @@ from mfscale.results.errors import StorageError, StoreError, unreadable, unwrita
 from mfscale.results.folder import Folder
 from mfscale.results.marker import MARKER, is_archive, marker
 from mfscale.results.place import Held, Local, T, open_place
-from mfscale.results.reading import INBOX, RESULTS, found, listed, read_rows
+from mfscale.results.reading import INBOX, RESULTS, found, read_rows
 from mfscale.results.rows import row_table
 from mfscale.results.schema import ARCHIVE_ERRORS_SCHEMA, CURVE_SCHEMA, ERRORS_SCHEMA, SCHEMA
 from mfscale.results.sound import STAGE_ID
@@ -199,6 +199,12 @@ class Store:
         rows, _ = read_rows(self.place, SCHEMA.names, stage_id=_checked_id(stage_id))
         return next(iter(best_rows(rows).to_pylist()), None)
 
+    def row_and_next_attempt(self, stage_id: str) -> tuple[dict[str, object] | None, int]:
+        """Read what `row` and `next_attempt` read, at once."""
+        rows, _ = read_rows(self.place, SCHEMA.names, stage_id=_checked_id(stage_id))
+        row = next(iter(best_rows(rows).to_pylist()), None) if rows.num_rows else None
+        return row, self._next_attempt(stage_id, rows)
+
     def statuses(self) -> dict[str, str]:
         """Read the status of every stage, and nothing else."""
         rows, _ = read_rows(self.place, _KEYS)
@@ -224,16 +230,9 @@ class Store:
         )
 
     def next_attempt(self, stage_id: str) -> int:
-        """Number the next attempt at a stage, above every one that left a row or a log."""
-        known = [
-            int(attempt)
-            for folder, suffix in ((INBOX, ".parquet"), ("logs", ".log"))
-            for name in listed(self.place, folder, suffix, beginning=f"{stage_id}-")
-            for stage, _, attempt in [name.removesuffix(suffix).rpartition("-")]
-            if stage == stage_id and attempt.isdecimal()
-        ]
+        """Number the next attempt at a stage, after those that left a row or, from there, a log."""
         rows, _ = read_rows(self.place, _KEYS, stage_id=_checked_id(stage_id))
-        return 1 + max([*known, *rows["attempt"].to_pylist()], default=-1)
+        return self._next_attempt(stage_id, rows)
 
     def frame(self) -> "pd.DataFrame":
         """Read the whole store with nested fields spread over columns; see ``flatten``.
@@ -350,6 +349,15 @@ class Store:
     def _archived_errors(self) -> pa.Table | None:
         decode = partial(parquet.decode, schema=ARCHIVE_ERRORS_SCHEMA)
         return found(self.place, ARCHIVED_ERRORS, decode, _NOT_THE_ROW)
+
+    def _next_attempt(self, stage_id: str, rows: pa.Table) -> int:
+        number = 1 + max(rows["attempt"].to_pylist(), default=-1)
+        try:
+            while self.place.exists(log_file(stage_id, number)):
+                number += 1
+        except OSError as error:
+            raise unreadable(self.place.of("logs"), error) from error
+        return number
 
     def _required(self, folder: str, stage_id: str, table: pa.Table | None) -> pa.Table:
         if table is None:

@@ -119,7 +119,8 @@ def new_cluster_sigma(design: Vector, rss: float, clusters: Indices) -> float:
     _, clusters = np.unique(clusters, return_inverse=True)
     totals = np.zeros((int(clusters.max()) + 1, design.shape[1]))
     np.add.at(totals, clusters, design)
-    divisor = len(design) - float(np.trace(totals @ np.linalg.pinv(design.T @ design) @ totals.T))
+    hat = np.linalg.pinv(design.T @ design)
+    divisor = len(design) - float(np.sum(totals @ hat * totals))  # no matrix of clusters × clusters
     return sqrt(rss / divisor) if divisor > 1e-9 else nan
 
 

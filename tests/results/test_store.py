@@ -138,10 +138,10 @@ def test_the_next_attempt_is_above_every_one_that_left_a_trace(
     store.publish(brief_row(attempt=0, status="diverged"))
     store.publish(brief_row(attempt=1, status="failed"))
     assert store.next_attempt("aa11") == 2
-    log = store.path / log_file("aa11", 4)
-    log.parent.mkdir()
-    log.touch()
-    assert store.next_attempt("aa11") == 5
+    (store.path / "logs").mkdir()
+    for killed in (2, 3):
+        (store.path / log_file("aa11", killed)).touch()
+    assert store.next_attempt("aa11") == 4
     assert store.next_attempt("aa1") == 0
 
 
