@@ -37,16 +37,22 @@ class Compaction:
             self._thread = threading.Thread(target=self._compact, daemon=True)
             self._thread.start()
 
-    def wait(self) -> None:
-        """Wait until what was started is over."""
+    def finish(self) -> str | None:
+        """Compact what is left, when what was started is over; why it failed, if it did.
+
+        Then the rows stay in the inbox, where all read them.
+        """
         if self._thread is not None:
             self._thread.join()
+        return self._compact()
 
-    def _compact(self) -> None:
+    def _compact(self) -> str | None:
         command = [sys.executable, "-m", "mfscale.results.compactor", self._store.address]
         # Out of reach of a Ctrl-C: the run waits for it, and a killed run's ends by itself.
         done = subprocess.run(  # noqa: S603 - our own module
             command, capture_output=True, text=True, check=False, start_new_session=True
         )
-        if done.returncode == 0:  # else the rows stay where all read them, until the run's end
+        if done.returncode == 0:
             self._rows = int(done.stdout)
+            return None
+        return next(iter(done.stderr.strip().splitlines()[-1:]), f"exit {done.returncode}")

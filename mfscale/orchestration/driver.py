@@ -23,7 +23,7 @@ from mfscale.orchestration.progress import Progress
 from mfscale.orchestration.scratch import scratch
 from mfscale.orchestration.shares import Rooms
 from mfscale.orchestration.stopping import Stopped, Stopping
-from mfscale.results import Store, StoreError
+from mfscale.results import Store
 from mfscale.study import Choice, Stage, StudyGraph
 
 
@@ -147,11 +147,8 @@ def run(
                 f"{number} rows of stages without a result were not written ({reason})"
                 for reason, number in campaign.unwritten.items()
             ]
-            campaign.compaction.wait()
-            try:
-                store.compact()
-            except StoreError as error:  # the rows are in the inbox, where all read them
-                campaign.warnings.append(f"{store} was not compacted ({error})")
+            if why := campaign.compaction.finish():
+                campaign.warnings.append(f"{store} was not compacted ({why})")
     return Summary(
         progress=campaign.progress,
         wall_time_s=time.perf_counter() - began,
@@ -168,6 +165,7 @@ def _tune(
     """Run the campaign as one Tune experiment whose own files, in `folder`, are thrown away."""
     from ray import tune  # noqa: PLC0415 - see connected
 
+    from mfscale.orchestration.forgetting import Forgetting  # noqa: PLC0415 - likewise
     from mfscale.orchestration.gpus import reserved, smallest_memory  # noqa: PLC0415 - likewise
     from mfscale.orchestration.searcher import GraphSearcher  # noqa: PLC0415 - likewise
     from mfscale.orchestration.trainable import StageTrainable  # noqa: PLC0415 - likewise
@@ -191,6 +189,7 @@ def _tune(
             name="run",
             storage_path=str(folder / "tune"),
             verbose=0,
+            callbacks=[Forgetting()],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=0),  # the campaign sees to them
         ),
