@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("out", nargs="?", type=Path)
     parser.add_argument("--stages", type=int, default=10_000)
     parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--trained", type=int, default=60)
+    parser.add_argument("--trained", type=int, default=100)
     asked = parser.parse_args()
     found: dict[str, Any] = {
         "machine": {

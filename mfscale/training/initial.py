@@ -13,7 +13,7 @@ from mfscale.training import offsets
 from mfscale.training.checkpoint import load_weights
 from mfscale.training.errors import TrainingError
 from mfscale.training.evaluation import Evaluator
-from mfscale.training.potential import HeadScale, Potential, kept_network, new_network
+from mfscale.training.potential import HeadScale, Potential, initial_state, kept_network
 
 Sets = Mapping[str, LabelledSet]
 
@@ -32,8 +32,8 @@ def root_potential(stage: Stage, sets: Sets, evaluator: Evaluator) -> Potential:
         heads=heads,
         mean_neighbours=_mean_neighbours(stage, structures, evaluator),
     )
-    fresh = new_network(stage.model, elements, list(heads), stage.seed)
-    load_weights(potential.network, fresh.state_dict(), potential.mean_neighbours)
+    fresh = initial_state(stage.model, elements, list(heads), stage.seed)
+    load_weights(potential.network, fresh, potential.mean_neighbours)
     return potential
 
 
@@ -50,7 +50,7 @@ def child_potential(stage: Stage, sets: Sets, evaluator: Evaluator, parent: Pote
     sources |= {name: name for name in stage.kept}
     fresh = {}
     if None in sources.values():
-        fresh = new_network(stage.model, parent.elements, list(heads), stage.seed).state_dict()
+        fresh = initial_state(stage.model, parent.elements, list(heads), stage.seed)
     state = inherited_state(parent.network.state_dict(), fresh, sources)
     network = kept_network(stage.model, parent.elements, list(heads)).to(evaluator.device)
     load_weights(network, state, parent.mean_neighbours)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mfscale.data import keys
 from mfscale.models.build import build
+from mfscale.models.draws import InitialWeights
 from mfscale.models.headed import Batch, HeadedModel, energy_and_forces
 from mfscale.study import Model
 from mfscale.training.errors import TrainingError
@@ -117,12 +118,22 @@ def kept_network(spec: Model, elements: Sequence[str], heads: Sequence[str]) -> 
     Whoever asks loads weights into it before use: reloading takes a millisecond, rebuilding
     hundreds, and a compiled network must not be built twice.
     """
-    return _kept(spec.model_dump_json(), tuple(elements), tuple(heads))
+    return _kept(spec.model_dump_json(), tuple(elements), tuple(heads)).network
+
+
+def initial_state(
+    spec: Model, elements: Sequence[str], heads: Sequence[str], seed: int
+) -> dict[str, Tensor]:
+    """The state of `new_network`, mostly without building it."""
+    return _kept(spec.model_dump_json(), tuple(elements), tuple(heads)).state(seed)
 
 
 @lru_cache(maxsize=8)
-def _kept(spec: str, elements: tuple[str, ...], heads: tuple[str, ...]) -> HeadedModel:
-    return new_network(Model.model_validate_json(spec), elements, heads, seed=0)
+def _kept(
+    spec: str, elements: tuple[str, ...], heads: tuple[str, ...]
+) -> InitialWeights[HeadedModel]:
+    model = Model.model_validate_json(spec)
+    return InitialWeights(lambda seed: new_network(model, elements, heads, seed))
 
 
 def forget_networks() -> None:

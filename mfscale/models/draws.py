@@ -1,0 +1,176 @@
+"""Initial weights of many seeds from few networks that are built.
+
+Building a network takes hundreds of milliseconds, most of them for code that its weights have no
+part in. All that a seed decides is what is drawn at random meanwhile, and that can be drawn again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+State = dict[str, Tensor]
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One drawing of random numbers.
+
+    Attributes
+    ----------
+    operation, arguments, named
+        What draws; into a new tensor where the first argument is None.
+    shape, dtype
+        Of what is drawn.
+    negative
+        Whether the generator's seed was −1 − seed.
+    parameter
+        Whose initial values they are; None if no parameter's.
+    """
+
+    operation: Callable[..., Tensor]
+    arguments: tuple[Any, ...]
+    named: Mapping[str, Any]
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    negative: bool
+    parameter: str | None
+
+    def again(self) -> Tensor:
+        """Draw, from torch's generator as it stands."""
+        if self.arguments[0] is not None:
+            return self.operation(*self.arguments, **{**self.named, "dtype": self.dtype})
+        empty = torch.empty(self.shape, dtype=self.dtype)
+        return self.operation(empty, *self.arguments[1:], **self.named)
+
+
+class _Noted(NamedTuple):
+    """A drawing as it came: where to, and a copy of what."""
+
+    operation: Callable[..., Tensor]
+    arguments: tuple[Any, ...]
+    named: Mapping[str, Any]
+    seed: int
+    place: Tensor
+    values: Tensor
+
+
+class _Drawing(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes what is drawn from torch's generator while it is active."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._seeds = [seed % 2**64, (-1 - seed) % 2**64]
+        self._noted: list[_Noted] = []
+
+    def __torch_dispatch__(
+        self,
+        func: Any,  # noqa: ANN401 - torch's signature
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:  # noqa: ANN401
+        """Do as told, and note it if it drew."""
+        named = kwargs or {}
+        found = func(*args, **named)
+        if torch.Tag.nondeterministic_seeded in func.tags and named.get("generator") is None:
+            arguments = (None, *args[1:]) if found is args[0] else args
+            # Held on to, or something else could come to lie in its place.
+            place = found.detach()
+            seed = torch.initial_seed() % 2**64
+            self._noted.append(_Noted(func, arguments, named, seed, place, place.clone()))
+        return found
+
+    def draws(self, network: nn.Module) -> list[Draw]:
+        """What was drawn, and which parameters still are what was drawn into them."""
+        names = {(p.data_ptr(), p.numel()): name for name, p in network.named_parameters()}
+        return [
+            Draw(
+                operation=noted.operation,
+                arguments=noted.arguments,
+                named=noted.named,
+                shape=tuple(noted.values.shape),
+                dtype=noted.values.dtype,
+                negative=noted.seed == self._seeds[1],
+                parameter=names.get((noted.place.data_ptr(), noted.place.numel()))
+                if torch.equal(noted.place, noted.values)
+                else None,
+            )
+            for noted in self._noted
+            if noted.seed in self._seeds
+        ]
+
+
+class InitialWeights(Generic[Network]):
+    """The initial state of one kind of network for any seed.
+
+    Two seeds' networks are built. If drawing again on top of the first gives the second's state
+    to the bit, that is done for all others; else each is built (MACE's, which divides what it
+    has drawn).
+
+    Parameters
+    ----------
+    build
+        Makes the network of a seed, whose parameters follow from draws on torch's generator
+        seeded with it, or with −1 − seed.
+    seed
+        Of the first network.
+
+    Attributes
+    ----------
+    network
+        The first, which is its owner's to change.
+    """
+
+    def __init__(self, build: Callable[[int], Network], seed: int = 0) -> None:
+        self._build = build
+        self._draws: list[Draw] | None = None
+        self.network, _ = self._built(seed)
+        self._seed = seed
+        self._state = _copied(self.network)
+
+    def state(self, seed: int) -> State:
+        """The state of the network that a seed stands for."""
+        if seed == self._seed:
+            return dict(self._state)
+        if self._draws is not None:
+            return _redrawn(self._state, self._draws, seed)
+        network, draws = self._built(seed)
+        state = _copied(network)
+        if _equal(_redrawn(self._state, draws, seed), state):
+            self._draws = draws
+        return state
+
+    def _built(self, seed: int) -> tuple[Network, list[Draw]]:
+        with _Drawing(seed) as drawing:
+            network = self._build(seed)
+        return network, drawing.draws(network)
+
+
+def _redrawn(state: State, draws: Sequence[Draw], seed: int) -> State:
+    """The state of another seed, given that of one, and what is drawn for any."""
+    found = dict(state)
+    negative = None
+    with torch.random.fork_rng(devices=[]):
+        for draw in draws:
+            if draw.negative != negative:
+                negative = draw.negative
+                torch.manual_seed(-1 - seed if negative else seed)
+            values = draw.again()
+            if draw.parameter is not None:
+                found[draw.parameter] = values.reshape(state[draw.parameter].shape)
+    return found
+
+
+def _copied(network: nn.Module) -> State:
+    return {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+
+
+def _equal(one: State, other: State) -> bool:
+    return one.keys() == other.keys() and all(
+        one[name].dtype == other[name].dtype and torch.equal(one[name], other[name]) for name in one
+    )
