@@ -181,7 +181,7 @@ def write_nequip_input(
             "loss": {
                 "_target_": f"nequip.train.{kind}Loss",
                 "per_atom_energy": True,
-                "coeffs": {"total_energy": 100.0} | ({"forces": 1.0} if forces else {}),
+                **({"coeffs": {"total_energy": 100.0, "forces": 1.0}} if forces else {}),
             },
             "val_metrics": metrics,
             "train_metrics": metrics,

@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -247,11 +247,11 @@ def _publish(
     """Publish all that a stage leaves; `again` is its row if it once was finished."""
     stage_id: str = result.row["stage_id"]
     store.publish_curve(
-        stage_id, pa.Table.from_pylist([asdict(p) for p in result.curve], CURVE_SCHEMA)
+        stage_id, pa.Table.from_pylist([vars(p) for p in result.curve], CURVE_SCHEMA)
     )
     if result.errors:  # tuning trials have none: they never see the test structures
         store.publish_errors(
-            stage_id, pa.Table.from_pylist([asdict(e) for e in result.errors], ERRORS_SCHEMA)
+            stage_id, pa.Table.from_pylist([vars(e) for e in result.errors], ERRORS_SCHEMA)
         )
     row = {
         **result.row,
