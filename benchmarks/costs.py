@@ -173,7 +173,7 @@ def main() -> None:
     found = {
         "stage": [
             stage(size, asked.steps, compiled=compiled)
-            for size in ("tiny", "small", "medium")
+            for size in ("tiny", "small")
             for compiled in (False, True)
         ],
         "labels": {

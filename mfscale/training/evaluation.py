@@ -87,7 +87,8 @@ class Evaluator:
     ) -> tuple[list[Evaluation], list[StructureError]]:
         """Errors of every head on the test subset, and of those in `sets` on their validation part.
 
-        `output` computes what the network would, where there is a quicker way.
+        Those of each structure are listed at the end of training alone. `output` computes what the
+        network would, where there is a quicker way.
 
         A head is compared with its own method as it is. Against another method the energies of
         both are compared after removing a least-squares offset per element, fitted to their
@@ -131,8 +132,10 @@ class Evaluator:
         output: Output | None = None,
     ) -> Prediction:
         """Predict through `head`; totals are assembled in float64."""
+        index, offsets = potential.head_index(head), potential.heads[head].offsets_ev
+        if output is nothing:  # which needs no batches
+            return self._of_offsets(offsets, structures)
         output = output or partial(energy_and_forces, potential.network, create_graph=False)
-        index = potential.head_index(head)
         energies, forces = [], []
         for start in range(0, len(structures), self.chunk):
             chosen = structures[start : start + self.chunk]
@@ -142,7 +145,6 @@ class Evaluator:
             energies.append(energy.detach().double().cpu().numpy())
             forces.append(force.detach().double().cpu().numpy())
         scale = potential.heads[head].energy_scale_ev
-        offsets = potential.heads[head].offsets_ev
         return Prediction(
             energies_ev=scale * np.concatenate(energies)
             + self.dataset.composition(structures) @ offsets,
@@ -163,20 +165,23 @@ class Evaluator:
             ("t", self.test),
             (f"{labelled.subset}/validation", labelled.validation),
         ):
-            composition = self.dataset.composition(structures)
-            nothing = Prediction(
-                energies_ev=composition @ offsets,
-                forces_ev_a=np.zeros((int(composition.sum()), 3)),
-            )
-            compared = self._compare(labelled.method, structures, nothing, aligned=False)
+            predicted = self._of_offsets(offsets, structures)
+            compared = self._compare(labelled.method, structures, predicted, aligned=False)
             found += compared.summary(head, method, subset, "baseline")
         return found
+
+    def _of_offsets(self, offsets: Floats, structures: npt.NDArray[np.int64]) -> Prediction:
+        """Energies of nothing but element offsets, and no forces."""
+        composition = self.dataset.composition(structures)
+        return Prediction(
+            energies_ev=composition @ offsets, forces_ev_a=np.zeros((int(composition.sum()), 3))
+        )
 
     def _errors(
         self, head: str, own: str, method: str, predicted: Prediction, moment: Moment
     ) -> tuple[list[Evaluation], list[StructureError]]:
         compared = self._compare(method, self.test, predicted, aligned=method != own)
-        rows = list(compared.rows(head, method))
+        rows = list(compared.rows(head, method)) if moment == "end" else []
         return compared.summary(head, method, "t", moment), rows
 
     def _on_top_of(self, method: str, difference: Prediction) -> Prediction:
