@@ -18,6 +18,7 @@ RAY = (
 """Tests that start Ray, which takes the whole machine for its own: one after another."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     """Keep the tests of a file together, for what they share, and those of Ray."""
     for item in items:
