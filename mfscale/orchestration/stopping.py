@@ -92,9 +92,10 @@ class Stopping:
         threading.Thread(target=self._see_to_it, args=(number,), daemon=True).start()
 
     def _see_to_it(self, number: int) -> None:
-        self._ask(number)
         with suppress(OSError):  # then stages go on, and are left when the time is over
             self._place.put(self.flag, b"")
+        with suppress(Exception):  # whoever would be told may be gone: a terminal that was closed
+            self._ask(number)
         if not self._over.wait(GRACE_S):
             _thread.interrupt_main(signal.SIGINT)
         if not self._left.wait(LEAVE_S):

@@ -30,7 +30,7 @@ strategies:
 
 def wait_for_training(driver: "subprocess.Popen[str]", store: Path, attempt: int) -> int:
     """The process that trains the one stage, once it has taken some steps."""
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         assert driver.poll() is None, driver.communicate()
         for log in store.glob(f"logs/*-{attempt}.log"):
@@ -77,11 +77,27 @@ def test_a_signal_to_the_driver_saves_progress_and_the_same_command_goes_on(
     assert not list(path.glob(".stop-*"))
 
 
+def test_a_signal_stops_a_run_whose_output_nobody_reads_any_more(
+    tmp_path: Path, start_run: Start
+) -> None:
+    path = tmp_path / "store"
+    driver = start_run(LONG, path)
+    wait_for_training(driver, path, 0)
+    for stream in filter(None, (driver.stdout, driver.stderr)):
+        stream.close()
+    driver.send_signal(signal.SIGTERM)
+    driver.wait(timeout=60)
+    assert step_of(path) > 0
+    assert Store(path).statuses() == {}
+    assert not list(path.glob(".stop-*"))
+
+
 def test_a_signal_to_all_processes_of_the_run_saves_progress_too(tmp_path: Path) -> None:
     """As some cluster managers send it: Ray's own processes end before the driver."""
     path, study = tmp_path / "store", tmp_path / "study.yaml"
     study.write_text(LONG)
     command = [sys.executable, "-m", "mfscale", "run", str(study), "--store", str(path)]
+    command += ["--compile", "never"]
     with subprocess.Popen(
         [*command, "--cpus", "1"],
         stdout=subprocess.PIPE,
