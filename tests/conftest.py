@@ -1,30 +1,11 @@
-"""What every test shares: a cache of its own, so that nobody's home is read or written; S3.
+"""What every test shares: a cache of its own, so that nobody's home is read or written; S3."""
 
-And which tests share a process where ``pytest -n 2 --dist loadgroup`` runs two.
-"""
-
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.buckets import ENVIRONMENT, new_bucket, serving
-
-RAY = (
-    "cluster/",
-    "orchestration/",
-    *(f"cli/test_{name}.py" for name in ("campaign", "disks", "retry", "run", "stores", "track")),
-)
-"""Tests that start Ray, which takes the whole machine for its own: one after another."""
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
-def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Keep the tests of a file together, for what they share, and those of Ray."""
-    for item in items:
-        place = item.path.relative_to(Path(__file__).parent).as_posix()
-        group = "ray" if place.startswith(RAY) else place
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session", autouse=True)
