@@ -87,8 +87,7 @@ class Evaluator:
     ) -> tuple[list[Evaluation], list[StructureError]]:
         """Errors of every head on the test subset, and of those in `sets` on their validation part.
 
-        Those of each structure are listed at the end of training alone. `output` computes what the
-        network would, where there is a quicker way.
+        `output` computes what the network would, where there is a quicker way.
 
         A head is compared with its own method as it is. Against another method the energies of
         both are compared after removing a least-squares offset per element, fitted to their
@@ -181,7 +180,7 @@ class Evaluator:
         self, head: str, own: str, method: str, predicted: Prediction, moment: Moment
     ) -> tuple[list[Evaluation], list[StructureError]]:
         compared = self._compare(method, self.test, predicted, aligned=method != own)
-        rows = list(compared.rows(head, method)) if moment == "end" else []
+        rows = list(compared.rows(head, method))
         return compared.summary(head, method, "t", moment), rows
 
     def _on_top_of(self, method: str, difference: Prediction) -> Prediction:
