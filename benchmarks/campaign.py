@@ -1,6 +1,7 @@
 """How large a study may be: stages that train nothing, stores of many rows, and slots kept busy.
 
-``python benchmarks/campaign.py [OUT.json] [--stages N] [--rows N] [--trained N]`` prints and writes
+``python benchmarks/campaign.py [OUT.json] [--stages N] [--rows N] [--trained N] [--only PART]``
+prints and writes, keeping what OUT.json has of other parts,
 
 - `driver`: a study of N stages that train nothing, through the driver, workers and store of a real
   run on two slots, with the time that ``mfscale status`` takes meanwhile;
@@ -147,9 +148,13 @@ def main() -> None:
     parser.add_argument("out", nargs="?", type=Path)
     parser.add_argument("--stages", type=int, default=10_000)
     parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--trained", type=int, default=100)
+    parser.add_argument("--trained", type=int, default=200)
+    parser.add_argument("--only", choices=["driver", "tune", "rows", "slots"], action="append")
     asked = parser.parse_args()
-    found: dict[str, Any] = {
+    found: dict[str, Any] = {}
+    if asked.out and asked.out.exists():
+        found = json.loads(asked.out.read_text(encoding="utf-8"))
+    found |= {
         "machine": {
             "cores": os.cpu_count(),
             "processor": platform.processor() or platform.machine(),
@@ -165,6 +170,8 @@ def main() -> None:
             ("rows", lambda: rows(asked.rows, folder)),
             ("slots", lambda: slots(asked.trained, folder)),
         ):
+            if asked.only and what not in asked.only:
+                continue
             found[what] = measured()
             table({what: found[what]})
             if asked.out:

@@ -162,8 +162,8 @@ class Trainer:
         `hopeless` is asked after each validation, `interrupted` before each step: if so, the
         progress is saved and `Interrupted` raised.
         """
-        now = self._restored(progress) if progress else self._started()
         began = saved = time.perf_counter()
+        now = self._restored(progress) if progress else self._started()
         before_s = now.elapsed_s
         stop = self._stop(now)
         while stop is None:
