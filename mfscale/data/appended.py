@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 class AppendedArray:
-    """Rows of `width` numbers, written as they come; whole once it is closed.
+    """Rows of numbers, written as they come; whole once it is closed.
 
     NumPy leaves room in the header for a first axis of any length, so that it can be written anew.
 
@@ -19,12 +19,14 @@ class AppendedArray:
     ----------
     path
         A file that does not exist.
-    dtype, width
-        Of the rows.
+    dtype
+        Of the numbers.
+    row
+        Shape of a row; none of a number alone.
     """
 
-    def __init__(self, path: Path, dtype: "np.dtype[Any]", width: int) -> None:
-        self._dtype, self._width = dtype, width
+    def __init__(self, path: Path, dtype: "np.dtype[Any]", *row: int) -> None:
+        self._dtype, self._row = dtype, row
         self._n = 0
         self._file = path.open("xb")
         self._write_header()
@@ -47,11 +49,11 @@ class AppendedArray:
             self._file.close()
 
     def append(self, rows: NDArray[Any]) -> None:
-        """Write rows (k, width)."""
+        """Write rows (k, …)."""
         self._file.write(np.ascontiguousarray(rows, dtype=self._dtype).tobytes())
         self._n += len(rows)
 
     def _write_header(self) -> None:
-        shape = (self._n, self._width)
+        shape = (self._n, *self._row)
         about = {"descr": npy.dtype_to_descr(self._dtype), "fortran_order": False, "shape": shape}
         npy.write_array_header_1_0(self._file, about)

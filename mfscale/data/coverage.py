@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mfscale.data.composition import fit_offsets
 from mfscale.data.dataset import Dataset
 from mfscale.data.imports.inspection import residuals
+from mfscale.data.scratch import Scratch
 from mfscale.data.splits import SUBSETS
 
 _AT_MOST = 50_000
@@ -66,7 +67,7 @@ def coverage(dataset: Dataset, split: str = "random") -> Coverage:
         },
         elements=_elements(dataset),
         n_atoms={m: dataset.n_atoms(_some(rows)) for m, rows in structures.items()},
-        energies_ev={m: _some(residuals(dataset, m)[1]) for m in structures},
+        energies_ev={m: _some(residuals(dataset, m, Scratch())[1]) for m in structures},
         shared={
             (one, other): len(
                 np.intersect1d(structures[one], structures[other], assume_unique=True)

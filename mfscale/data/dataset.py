@@ -94,7 +94,7 @@ class Dataset:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the structures' content (not of labels, names or splits), in hexadecimal."""
-        return hashlib.sha256(self._arrays["digest"].tobytes()).hexdigest()
+        return hashlib.sha256(np.ascontiguousarray(self._arrays["digest"]).data).hexdigest()
 
     def n_atoms(self, structures: ArrayLike) -> Indices:
         """Atoms of each structure, (k,)."""

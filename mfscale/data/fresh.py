@@ -16,6 +16,7 @@ from mfscale.data.imports.record import Record
 from mfscale.data.imports.spool import formula
 from mfscale.data.imports.subsets import divide, sizes_of
 from mfscale.data.imports.writer import SPLITS
+from mfscale.data.scratch import Scratch
 from mfscale.data.splits import SUBSETS, subsets_by_molecule
 
 
@@ -63,7 +64,8 @@ def write_structures(
     names, molecule = np.unique([named[k] for k in kept], return_inverse=True)
     molecules = tuple(names.tolist())
     size = sizes_of(len(kept), subsets or {})
-    random = divide(leading_bits(digest[kept]), np.zeros(len(kept), np.int64), size, seed)
+    alike = np.zeros(len(kept), np.int64)
+    random = divide(leading_bits(digest[kept]), alike, size, seed, Scratch())
     arrays: Arrays = {
         "numbers": numbers[atoms],
         "positions": positions[atoms],

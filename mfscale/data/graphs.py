@@ -7,7 +7,6 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from mfscale.data.arrays import open_array
 from mfscale.data.dataset import Dataset
 from mfscale.data.errors import DatasetError
 from mfscale.data.periodic import periodic_pairs
+from mfscale.data.scratch import parts
 
 CACHE_VARIABLE = "MFSCALE_CACHE"
 """Environment variable that names another cache directory."""
@@ -156,25 +156,28 @@ def _build(directory: Path, dataset: Dataset, cutoff: float) -> None:
 
     Edges go to the files block by block: of a million structures they take gigabytes.
     """
-    few_atoms = np.diff(dataset.first_atom).max(initial=0) < 2**15
-    dtype = np.dtype(np.int16 if few_atoms else np.int32)
+    first_atom, n_structures = dataset.first_atom, dataset.n_structures
+    most = max(
+        np.diff(first_atom[part.start : part.stop + 1]).max() for part in parts(n_structures)
+    )
+    dtype = np.dtype(np.int16 if most < 2**15 else np.int32)
     find = _periodic_edges if dataset.periodic else _edges
-    n_edges = [np.zeros(0, dtype=np.int64)]
+    n_edges = 0
     with contextlib.ExitStack() as files:
+        whole = np.dtype(np.int64)
+        first_edge = files.enter_context(AppendedArray(directory / "first_edge.npy", whole))
+        first_edge.append(np.zeros(1))
         neighbours = files.enter_context(AppendedArray(directory / "neighbours.npy", dtype, 2))
         if dataset.periodic:
             shifted = np.dtype(np.int32)
             shifts = files.enter_context(AppendedArray(directory / "shifts.npy", shifted, 3))
         for structures in _blocks(dataset):
             of_each, local, shift = find(dataset, structures, cutoff)
-            n_edges.append(of_each)
+            first_edge.append(n_edges + of_each.cumsum())
+            n_edges += len(local)
             neighbours.append(local)
             if dataset.periodic:
                 shifts.append(shift)
-    with (directory / "first_edge.npy").open("xb") as file:
-        np.save(file, ragged.offsets(np.concatenate(n_edges)))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _periodic_edges(
@@ -212,10 +215,12 @@ def edges_of(
 
 def _blocks(dataset: Dataset) -> Iterator[NDArray[np.int64]]:
     """Divide the structures into runs of about `_ATOMS_PER_CALL` atoms."""
-    block = dataset.first_atom[:-1] // _ATOMS_PER_CALL
-    bounds = [0, *(np.flatnonzero(np.diff(block)) + 1).tolist(), dataset.n_structures]
-    for begin, end in pairwise(bounds):
+    first, begin = dataset.first_atom[:-1], 0
+    while begin < len(first):
+        beyond = (first[begin] // _ATOMS_PER_CALL + 1) * _ATOMS_PER_CALL
+        end = int(np.searchsorted(first, beyond))
         yield np.arange(begin, end)
+        begin = end
 
 
 def _edges(

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mfscale.data.scratch import parts
+
 SUBSETS = ("a", "b", "c", "t")
 """In the order of the codes in ``split_<split>.npy``."""
 
@@ -59,7 +61,9 @@ def subsets_by_molecule(
     -------
     (S,) subset codes
     """
-    counts = np.bincount(molecule[counted], minlength=len(names))
+    counts = np.zeros(len(names), dtype=np.int64)
+    for part in parts(len(molecule)):
+        counts += np.bincount(molecule[part][counted[part]], minlength=len(names))
     lacking = np.array([shares[subset] for subset in SUBSETS]) * counts.sum()
     subset_of = np.empty(len(names), dtype=np.uint8)
     for m in sorted(range(len(names)), key=lambda m: hashlib.sha256(names[m].encode()).digest()):

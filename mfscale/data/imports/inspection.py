@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from mfscale.data.composition import fit_offsets
 from mfscale.data.dataset import Dataset
 from mfscale.data.imports.method_keys import UNITS
+from mfscale.data.scratch import Scratch, parts
 
 OUTLIER = 15.0
 """Robust standard deviations (1.4826 × median absolute deviation) beyond which a label is one."""
 
 _AT_MOST = 50_000
 _FEWEST = 20
+_EXAMPLES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +29,9 @@ class Outliers:
     examples: tuple[int, ...]
 
 
-def residuals(dataset: Dataset, method: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def residuals(
+    dataset: Dataset, method: str, scratch: Scratch
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Structures (n,) with a label, and energies per atom (n,) in eV after offsets per element.
 
     The offsets are fitted to at most 50,000 labels, evenly spaced.
@@ -35,20 +39,33 @@ def residuals(dataset: Dataset, method: str) -> tuple[NDArray[np.int64], NDArray
     structures = dataset.labelled_structures(method)
     some = structures[:: -(-len(structures) // _AT_MOST)]
     offsets = fit_offsets(dataset.composition(some), dataset.energies(method, some))
-    left = np.empty(len(structures))
-    for begin in range(0, len(structures), _AT_MOST):
-        rows = structures[begin : begin + _AT_MOST]
+    left = scratch.zeros(len(structures), np.float64)
+    for part in parts(len(structures)):
+        rows = structures[part]
         energies = dataset.energies(method, rows) - dataset.composition(rows) @ offsets
-        left[begin : begin + _AT_MOST] = energies / dataset.n_atoms(rows)
+        left[part] = energies / dataset.n_atoms(rows)
     return structures, left
 
 
-def outliers(method: str, structures: NDArray[np.int64], per_atom: NDArray[np.float64]) -> Outliers:
+def outliers(
+    method: str,
+    structures: NDArray[np.int64],
+    per_atom: NDArray[np.float64],
+    scratch: Scratch,
+) -> Outliers:
     """Labels farther than `OUTLIER` robust standard deviations from the median."""
-    distance = np.abs(per_atom - np.median(per_atom))
-    far = distance > OUTLIER * max(1.4826 * float(np.median(distance)), 1e-6)
-    worst = structures[far][np.argsort(-distance[far], kind="stable")]
-    return Outliers(method=method, count=int(far.sum()), examples=tuple(worst[:3].tolist()))
+    distance = scratch.zeros(len(per_atom), np.float64)
+    middle = scratch.median(per_atom)
+    for part in parts(len(per_atom)):
+        distance[part] = np.abs(per_atom[part] - middle)
+    limit = OUTLIER * max(1.4826 * scratch.median(distance), 1e-6)
+    count, worst = 0, np.zeros(0, dtype=np.int64)
+    for part in parts(len(distance)):
+        far = part.start + np.flatnonzero(distance[part] > limit)
+        count += len(far)
+        worst = np.append(worst, far)
+        worst = worst[np.argsort(-distance[worst], kind="stable")][:_EXAMPLES]
+    return Outliers(method=method, count=count, examples=tuple(structures[worst].tolist()))
 
 
 def unit_doubts(dataset: Dataset, left: Mapping[str, NDArray[np.float64]]) -> list[str]:
@@ -85,12 +102,7 @@ def _apart(
     dataset: Dataset, left: Mapping[str, NDArray[np.float64]], one: str, other: str
 ) -> list[str]:
     """Whether two methods' labels of the same structures differ by a factor of units."""
-    rows, i, j = np.intersect1d(
-        dataset.labelled_structures(one),
-        dataset.labelled_structures(other),
-        assume_unique=True,
-        return_indices=True,
-    )
+    rows, i, j = _shared(dataset.labelled_structures(one), dataset.labelled_structures(other))
     if len(rows) < _FEWEST:
         return []
     doubts = []
@@ -109,6 +121,30 @@ def _apart(
         if not 0.1 < ratio < 10:
             doubts.append(f"forces of {one} are {ratio:.3g} times those of {other}")
     return doubts
+
+
+def _shared(
+    one: NDArray[np.int64], other: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """At most 50,000 structures that are in both, evenly spaced, and their places in each."""
+    n_shared = sum(len(_places(one[part], other)[0]) for part in parts(len(one)))
+    step, found, seen = max(1, -(-n_shared // _AT_MOST)), [], 0
+    for part in parts(len(one)):
+        i, j = _places(one[part], other)
+        some = slice(-seen % step, None, step)
+        found.append((part.start + i[some], j[some]))
+        seen += len(i)
+    i, j = (np.concatenate(places) for places in zip(*found, strict=True))
+    return one[i], i, j
+
+
+def _places(
+    some: NDArray[np.int64], other: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places of the structures in both, of ascending ones."""
+    place = np.searchsorted(other, some)
+    there = np.flatnonzero(other[np.minimum(place, len(other) - 1)] == some)
+    return there, place[there]
 
 
 def _nearest_unit(ratio: float) -> str | None:

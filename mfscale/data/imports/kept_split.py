@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from mfscale.data.scratch import Scratch, parts
 from mfscale.data.splits import NO_SUBSET, SUBSETS
 
 SPLIT = "source"
@@ -48,28 +49,33 @@ def word_of(code: int) -> str:
     return SUBSETS[code % _VALIDATION] + ("/validation" if code >= _VALIDATION else "")
 
 
-def of_groups(
-    codes: NDArray[np.uint8], group: NDArray[np.int64], n_groups: int
+def of_sets(
+    codes: NDArray[np.uint8], first: NDArray[np.int64], scratch: Scratch
 ) -> tuple[NDArray[np.uint8], int]:
     """Code of each set of equal structures: the first that any of them has.
 
     Parameters
     ----------
-    codes, group
-        (S,) code of each structure that came, and the set that it belongs to.
-    n_groups
-        Number of sets.
+    codes, first
+        (S,) code of each structure that came, and the first structure of its set.
+    scratch
+        Where the codes found lie.
 
     Returns
     -------
-    (n_groups,) codes, and how many sets were said to be in two places.
+    (S,) codes, each at the first structure of its set, and how many sets were said to be in two
+    places.
     """
-    found = np.full(n_groups, NO_SUBSET, dtype=np.uint8)
-    named = np.flatnonzero(codes != NO_SUBSET)
-    groups, first = np.unique(group[named], return_index=True)
-    found[groups] = codes[named[first]]
-    apart = codes[named] != found[group[named]]
-    return found, len(np.unique(group[named][apart]))
+    found, apart = scratch.zeros(len(first), np.uint8), scratch.zeros(len(first), np.bool_)
+    found[:] = NO_SUBSET
+    for part in parts(len(first)):
+        named = np.flatnonzero(codes[part] != NO_SUBSET)
+        code, of = codes[part][named], first[part][named]
+        new = found[of] == NO_SUBSET
+        sets, place = np.unique(of[new], return_index=True)
+        found[sets] = code[new][place]
+        apart[of[code != found[of]]] = True
+    return found, int(np.count_nonzero(apart))
 
 
 def subset_and_validation(

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from mfscale.data import ragged
 from mfscale.data.imports.record import Box
+from mfscale.data.scratch import Scratch, parts
 
 TOLERANCE_A = 1e-4
 """Coordinates written with four decimals still agree."""
 
-_AT_ONCE = 50_000
+_PAIRS_AT_ONCE = 5_000
 
 Indices = NDArray[np.int64]
 
@@ -44,8 +45,9 @@ def equal_structures(
     positions: NDArray[np.float64],
     first_atom: Indices,
     tolerance_a: float,
+    scratch: Scratch,
 ) -> Indices:
-    """Number (S,) of each structure's set of equal ones.
+    """The first (S,) of each structure's set of equal ones: itself, if it repeats none.
 
     Equal ones have projections within ε √(3n) of one another (Cauchy and Schwarz), so that only
     near ones in the order of the first projection are compared, by all coordinates. A chain of
@@ -59,41 +61,75 @@ def equal_structures(
         (A, 3) Å and (S + 1,).
     tolerance_a
         ε, Å.
+    scratch
+        For arrays of one number a structure.
     """
-    from scipy.sparse import coo_array  # noqa: PLC0415 - an import alone needs it
-    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 - likewise
-
     n = len(kind)
-    order = np.lexsort((projections[:, 0], kind))
-    kinds, along = kind[order], projections[order]
-    reach = tolerance_a * np.sqrt(3.0 * np.diff(first_atom)[order]) + 1e-9
-    one, other = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
-    near = np.arange(n)
-    joined = np.arange(n)  # of a run of equal neighbours the first: clumps need no more comparing
-    step = 0
-    while near.size:
-        step += 1
+    order = scratch.order(kind, projections[:, 0])
+    kinds, along = scratch.zeros(n, np.uint64), scratch.zeros((n, 2), np.float64)
+    reach, above = scratch.zeros(n, np.float64), scratch.zeros(n, np.int64)
+    for part in parts(n):
+        rows = order[part]
+        kinds[part], along[part] = kind[rows], projections[rows]
+        n_atoms = first_atom[rows + 1] - first_atom[rows]
+        reach[part] = tolerance_a * np.sqrt(3.0 * n_atoms) + 1e-9
+        above[part] = np.arange(part.start, part.stop)
+
+    def compared(near: Indices, step: int) -> tuple[Indices, Indices]:
+        """Of places in the order: which have the one `step` after in reach, which are equal."""
         near = near[near + step < n]
         after = near + step
         close = (kinds[near] == kinds[after]) & (along[after, 0] - along[near, 0] <= reach[near])
         near, after = near[close], after[close]
         candidates = (np.abs(along[after, 1] - along[near, 1]) <= reach[near]) & (
-            joined[near] != joined[after]
+            above[near] != above[after]
         )
-        pairs = np.stack([near[candidates], after[candidates]])
-        same = _agree(order[pairs], positions, first_atom, tolerance_a)
-        one.append(order[pairs[0, same]])
-        other.append(order[pairs[1, same]])
-        if step == 1:
-            linked = np.zeros(n, dtype=np.bool_)
-            linked[pairs[1, same]] = True
-            joined = np.maximum.accumulate(np.where(linked, 0, np.arange(n)))
-            # Of a run only the last looks on: it stands for the others.
-            last = np.append(~linked[1:], True)
-            near = near[last[near]] if n else near
-    first, second = np.concatenate(one), np.concatenate(other)
-    graph = coo_array((np.ones(len(first), np.int8), (first, second)), shape=(n, n))
-    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+        pairs = order[np.stack([near[candidates], after[candidates]])]
+        return near, near[candidates][_agree(pairs, positions, first_atom, tolerance_a)]
+
+    linked = scratch.zeros(n + 1, np.bool_)  # to the one before
+    for part in parts(n):
+        _, equal = compared(np.arange(part.start, part.stop), 1)
+        linked[equal + 1] = True
+    begin = 0
+    for part in parts(n):  # of a run of equal neighbours the first: clumps need no more comparing
+        begins = np.where(linked[part], begin, above[part])
+        above[part] = np.maximum.accumulate(begins)
+        begin = above[part.stop - 1]
+    for part in parts(n):
+        # Of a run only the last looks on: it stands for the others.
+        near = part.start + np.flatnonzero(~linked[part.start + 1 : part.stop + 1])
+        step = 1
+        while near.size:
+            step += 1
+            near, equal = compared(near, step)
+            _unite(above, equal, equal + step)
+    earliest, first = scratch.zeros(n, np.int64), scratch.zeros(n, np.int64)
+    for part in parts(n):
+        above[part] = _root(above, np.arange(part.start, part.stop))
+        earliest[part] = n
+    for part in parts(n):
+        np.minimum.at(earliest, above[part], order[part])
+    for part in parts(n):
+        first[order[part]] = earliest[above[part]]
+    return first
+
+
+def _unite(above: Indices, one: Indices, other: Indices) -> None:
+    """Make one set of each pair's two; a set is known by its lowest member, at or above it."""
+    while one.size:
+        one, other = _root(above, one), _root(above, other)
+        apart = one != other
+        one, other = one[apart], other[apart]
+        np.minimum.at(above, np.maximum(one, other), np.minimum(one, other))
+
+
+def _root(above: Indices, members: Indices) -> Indices:
+    """The lowest member of each one's set."""
+    higher = above[members]
+    while (higher != members).any():
+        members, higher = higher, above[higher]
+    return members
 
 
 def _agree(
@@ -101,15 +137,15 @@ def _agree(
 ) -> NDArray[np.bool_]:
     """Which pairs (2, k) of structures have no coordinate apart by more than the tolerance."""
     agree = np.ones(pairs.shape[1], dtype=np.bool_)
-    for begin in range(0, len(agree), _AT_ONCE):
-        one, other = pairs[:, begin : begin + _AT_ONCE]
+    for part in parts(len(agree), _PAIRS_AT_ONCE):
+        one, other = pairs[:, part]
         n_atoms = first_atom[one + 1] - first_atom[one]
         apart = np.abs(
             positions[ragged.ranges(first_atom[one], n_atoms)]
             - positions[ragged.ranges(first_atom[other], n_atoms)]
         ).max(axis=1)
         farthest = np.maximum.reduceat(apart, n_atoms.cumsum() - n_atoms)
-        agree[begin : begin + _AT_ONCE] = farthest <= tolerance_a
+        agree[part] = farthest <= tolerance_a
     return agree
 
 

@@ -17,6 +17,7 @@ from mfscale.data.header import read_header, write_header
 from mfscale.data.imports.method_keys import NAME
 from mfscale.data.imports.spool import formula
 from mfscale.data.imports.subsets import check_split, divide, sizes_of
+from mfscale.data.scratch import Scratch
 from mfscale.data.splits import SUBSETS, subsets_by_molecule
 
 By = Literal["structure", "molecule", "formula"]
@@ -130,7 +131,8 @@ def _divided(dataset: Dataset, by: By, asked: Mapping[str, float], seed: int) ->
         pattern = np.zeros(dataset.n_structures, dtype=np.int64)
         for bit, method in enumerate(dataset.methods):
             pattern[dataset.labelled_structures(method)] += 1 << bit
-        return divide(leading_bits(dataset.structure_digests()), pattern, sizes, seed)
+        bits = leading_bits(dataset.structure_digests())
+        return divide(bits, pattern, sizes, seed, Scratch())
     names, group = (
         (list(dataset.molecules), np.asarray(dataset.molecule))
         if by == "molecule"

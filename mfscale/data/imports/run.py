@@ -19,6 +19,7 @@ from mfscale.data.imports.spool import Spool
 from mfscale.data.imports.summary import summarise
 from mfscale.data.imports.unfinished import Unfinished, structures_kept
 from mfscale.data.imports.writer import write_dataset
+from mfscale.data.scratch import Scratch
 
 REPORT_FILE = "import.json"
 
@@ -112,7 +113,8 @@ def import_dataset(
                     sources, readers, methods, split_key, spool, unfinished, progress
                 )
             check_came(came, methods, spool, drop_bad=drop_bad)
-            selection = select(spool, methods, only_with, tolerance_a)
+            scratch = Scratch(unfinished.spool)
+            selection = select(spool, methods, only_with, tolerance_a, scratch)
             building = unfinished.dataset
             building.mkdir()
             write_dataset(
@@ -125,6 +127,7 @@ def import_dataset(
                 licence=licence,
                 asked=subsets or {},
                 seed=seed,
+                scratch=scratch,
             )
             report = summarise(
                 Dataset(building),
@@ -136,6 +139,7 @@ def import_dataset(
                 read=came.read,
                 faults=came.faults.all(),
                 notes=came.notes,
+                scratch=scratch,
             )
             if report.doubts and not trust_units:
                 raise DatasetError(

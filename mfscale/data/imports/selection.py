@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from mfscale.data.errors import DatasetError
 from mfscale.data.imports import kept_split
-from mfscale.data.imports.matching import TOLERANCE_A, equal_structures
+from mfscale.data.imports.matching import equal_structures
 from mfscale.data.imports.method_keys import MethodKeys
 from mfscale.data.imports.spool import Spool
+from mfscale.data.scratch import Scratch, parts
 
 Indices = NDArray[np.int64]
 
@@ -60,7 +61,8 @@ def select(
     spool: Spool,
     methods: Sequence[MethodKeys],
     only_with: Collection[str],
-    tolerance_a: float = TOLERANCE_A,
+    tolerance_a: float,
+    scratch: Scratch,
 ) -> Selection:
     """Merge equal structures and choose those that have a label.
 
@@ -74,82 +76,123 @@ def select(
         Methods that every kept structure must have a label of.
     tolerance_a
         How far coordinates of equal structures may be apart, Å.
+    scratch
+        Where the arrays of the selection lie.
 
     Raises
     ------
     DatasetError
         When a method has no label at all, or nothing is left.
     """
-    group = _groups(spool, tolerance_a)
-    n_groups = int(group.max(initial=-1)) + 1
-    first_row = np.full(n_groups, len(group))
-    np.minimum.at(first_row, group, np.arange(len(group)))
-    repeats = first_row[group] != np.arange(len(group))
-    brings = np.zeros(len(group), dtype=np.bool_)
-    chosen: dict[str, tuple[Indices, Indices]] = {}
-    contradictions, without_forces = {}, {}
-    keep = np.zeros(n_groups, dtype=np.bool_)
+    first = equal_structures(
+        kind=spool.read("kind"),
+        projections=spool.read("projections"),
+        positions=spool.read("positions"),
+        first_atom=scratch.offsets(spool.read("n_atoms")),
+        tolerance_a=tolerance_a,
+        scratch=scratch,
+    )
+    n = len(first)
+    brings, keep = scratch.zeros(n, np.bool_), scratch.zeros(n, np.bool_)
+    chosen, contradictions, without_forces = {}, {}, {}
     for method in methods:
-        energy = spool.read(f"{method.name}_energy")
-        labelled = np.isfinite(energy)
+        found = _labels_of(method, spool, first, scratch)
+        chosen[method.name] = found.row
+        contradictions[method.name] = found.contradictions
         if method.forces:
-            bare = labelled & (spool.read(f"{method.name}_n_forces") == 0)
-            without_forces[method.name] = int(bare.sum())
-            if labelled.any() and bare.sum() == labelled.sum():
-                raise DatasetError(
-                    f"method {method.name}: no structure that has the energy {method.energy!r} has "
-                    f"forces {method.forces!r}; correct the key, or leave forces out"
-                )
-            labelled &= ~bare
-        rows = np.flatnonzero(labelled)
-        groups, place = np.unique(group[rows], return_index=True)
-        chosen[method.name] = rows[place], groups
-        brings[rows[place]] = True
-        kept_energy = np.full(n_groups, np.nan)
-        kept_energy[groups] = energy[rows[place]]
-        apart = np.abs(energy[rows] - kept_energy[group[rows]]) > _SAME_EV
-        contradictions[method.name] = int(apart.sum())
-        keep[groups] = True
-    dropped = Counter({"no label": int((~keep).sum())})
+            without_forces[method.name] = found.without_forces
+        for part in parts(n):
+            labelled = found.row[part] > 0
+            brings[found.row[part][labelled] - 1] = True
+            keep[part] |= labelled
+    dropped = Counter({"no label": 0})
+    duplicates = matched = 0
+    for part in parts(n):
+        repeats = first[part] != np.arange(part.start, part.stop)
+        dropped["no label"] += int((~repeats & ~keep[part]).sum())
+        duplicates += int((repeats & ~brings[part]).sum())
+        matched += int((repeats & brings[part]).sum())
     for name in only_with:
-        has = np.zeros(n_groups, dtype=np.bool_)
-        has[chosen[name][1]] = True
-        dropped[f"no {name} label"] = int((keep & ~has).sum())
-        keep &= has
+        lack = f"no {name} label"
+        for part in parts(n):
+            has = chosen[name][part] > 0
+            dropped[lack] += int((keep[part] & ~has).sum())
+            keep[part] &= has
     if not keep.any():
         raise DatasetError("no structure is left: " + ", ".join(_said(dropped)))
-    order = np.flatnonzero(keep)[np.argsort(first_row[keep], kind="stable")]
-    place_of = np.full(n_groups, -1)
-    place_of[order] = np.arange(len(order))
-    subset, in_two = kept_split.of_groups(spool.read("subset"), group, n_groups)
+    rows = _places(keep, scratch)
+    subset, in_two = kept_split.of_sets(spool.read("subset"), first, scratch)
     return Selection(
-        rows=first_row[order],
-        labels={name: _placed(rows, place_of[groups]) for name, (rows, groups) in chosen.items()},
+        rows=rows,
+        labels={name: _placed(row, rows, scratch) for name, row in chosen.items()},
         dropped=+dropped,
-        duplicates=int((repeats & ~brings).sum()),
-        matched=int((repeats & brings).sum()),
+        duplicates=duplicates,
+        matched=matched,
         contradictions=contradictions,
         without_forces=without_forces,
-        subset=subset[order],
+        subset=subset[rows],
         in_two_subsets=in_two,
     )
 
 
-def _placed(rows: Indices, places: Indices) -> tuple[Indices, Indices]:
-    kept = places >= 0
-    order = np.argsort(places[kept], kind="stable")
-    return rows[kept][order], places[kept][order]
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Labels:
+    """Labels of one method: of each set, at its first structure, 1 + the row of the label, or 0."""
+
+    row: Indices
+    contradictions: int
+    without_forces: int
 
 
-def _groups(spool: Spool, tolerance_a: float) -> Indices:
-    """Number (S,) of each structure's set of equal ones."""
-    return equal_structures(
-        kind=spool.read("kind"),
-        projections=spool.read("projections"),
-        positions=spool.read("positions"),
-        first_atom=spool.first("n_atoms"),
-        tolerance_a=tolerance_a,
-    )
+def _labels_of(method: MethodKeys, spool: Spool, first: Indices, scratch: Scratch) -> _Labels:
+    """The first label of each set of equal structures, in the order in which they came."""
+    energy = spool.read(f"{method.name}_energy")
+    n_forces = spool.read(f"{method.name}_n_forces") if method.forces else None
+    row = scratch.zeros(len(first), np.int64)
+    n_labels = n_bare = contradictions = 0
+    for part in parts(len(first)):
+        labelled = np.isfinite(energy[part])
+        n_labels += int(labelled.sum())
+        if n_forces is not None:
+            bare = labelled & (n_forces[part] == 0)
+            n_bare += int(bare.sum())
+            labelled &= ~bare
+        rows = part.start + np.flatnonzero(labelled)
+        of = first[rows]
+        new = row[of] == 0
+        sets, place = np.unique(of[new], return_index=True)
+        row[sets] = 1 + rows[new][place]
+        apart = np.abs(energy[rows] - energy[row[of] - 1]) > _SAME_EV
+        contradictions += int(apart.sum())
+    if n_labels and n_bare == n_labels:
+        raise DatasetError(
+            f"method {method.name}: no structure that has the energy {method.energy!r} has "
+            f"forces {method.forces!r}; correct the key, or leave forces out"
+        )
+    return _Labels(row=row, contradictions=contradictions, without_forces=n_bare)
+
+
+def _places(keep: NDArray[np.bool_], scratch: Scratch) -> Indices:
+    """Where `keep` is true, ascending."""
+    rows, k = scratch.zeros(int(np.count_nonzero(keep)), np.int64), 0
+    for part in parts(len(keep)):
+        there = part.start + np.flatnonzero(keep[part])
+        rows[k : k + len(there)] = there
+        k += len(there)
+    return rows
+
+
+def _placed(row: Indices, kept: Indices, scratch: Scratch) -> tuple[Indices, Indices]:
+    """Rows of a method's labels of the structures kept, and the places of these among them."""
+    rows, places = scratch.zeros(len(kept), np.int64), scratch.zeros(len(kept), np.int64)
+    k = 0
+    for part in parts(len(kept)):
+        of = row[kept[part]]
+        there = np.flatnonzero(of)
+        rows[k : k + len(there)] = of[there] - 1
+        places[k : k + len(there)] = part.start + there
+        k += len(there)
+    return rows[:k], places[:k]
 
 
 def _said(dropped: Counter[str]) -> list[str]:

@@ -17,7 +17,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mfscale.data import ragged
 from mfscale.data.durable import sync
 from mfscale.data.imports.kept_split import code_of
 from mfscale.data.imports.matching import kind_of, projections
@@ -167,10 +166,6 @@ class Spool:
         cell[periodic] = self.read("cell").reshape(-1, 3, 3)[place[periodic]]
         pbc[periodic] = self.read("pbc").reshape(-1, 3)[place[periodic]]
         return cell, pbc
-
-    def first(self, name: str) -> NDArray[np.int64]:
-        """Where each structure begins in `numbers` (``n_atoms``) or in forces (``…_n_forces``)."""
-        return ragged.offsets(self.read(name).astype(np.int64))
 
     def _put(self, name: str, value: Any) -> None:  # noqa: ANN401 - a number or an array
         self._files[name].write(np.asarray(value).astype(self._dtypes[name]).tobytes())

@@ -1,5 +1,6 @@
 """Division of imported structures into the subsets ``a``, ``b``, ``c`` and ``t``."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -7,7 +8,8 @@ from numpy.typing import NDArray
 
 from mfscale.data.digests import keyed
 from mfscale.data.errors import DatasetError
-from mfscale.data.splits import SUBSETS, TRAINING_SUBSETS
+from mfscale.data.scratch import Scratch, parts
+from mfscale.data.splits import NO_SUBSET, SUBSETS, TRAINING_SUBSETS
 
 SHARES = {"a": 0.2, "b": 0.4, "c": 0.2, "t": 0.2}
 """About the paper's: its a, c and t are as large, its b is larger."""
@@ -66,7 +68,11 @@ def sizes_of(n: int, asked: Mapping[str, float]) -> dict[str, int]:
 
 
 def divide(
-    bits: NDArray[np.uint64], pattern: NDArray[np.int64], sizes: Mapping[str, int], seed: int
+    bits: NDArray[np.uint64],
+    pattern: NDArray[np.int64],
+    sizes: Mapping[str, int],
+    seed: int,
+    scratch: Scratch,
 ) -> NDArray[np.uint8]:
     """Subset of each structure, drawn by a seed from the structures' own content.
 
@@ -83,25 +89,36 @@ def divide(
         Subset → structures, S in all.
     seed
         Any.
+    scratch
+        For arrays of one number a structure.
 
     Returns
     -------
     (S,) codes of `mfscale.data.splits.SUBSETS`
     """
-    key = keyed(bits, seed)
-    by_key = np.lexsort((key, pattern))
-    _, start, count = np.unique(pattern[by_key], return_index=True, return_counts=True)
-    rank = np.arange(len(by_key)) - np.repeat(start, count)
-    place = np.empty(len(by_key))
-    place[by_key] = (rank + 0.5) / np.repeat(count, count)
-    order = np.lexsort((key, place))
+    n = len(bits)
+    key, place = scratch.zeros(n, np.uint64), scratch.zeros(n, np.float64)
+    counts: Counter[int] = Counter()
+    for part in parts(n):
+        key[part] = keyed(bits[part], seed)
+        of, there = np.unique(pattern[part], return_counts=True)
+        counts.update(dict(zip(of.tolist(), there.tolist(), strict=True)))
+    known = np.array(sorted(counts), dtype=np.int64)
+    count = np.array([counts[k] for k in known.tolist()], dtype=np.int64)
+    start = count.cumsum() - count
+    by_key = scratch.order(pattern, key)
+    for part in parts(n):
+        of = np.searchsorted(known, pattern[by_key[part]])
+        rank = np.arange(part.start, part.stop) - start[of]
+        place[by_key[part]] = (rank + 0.5) / count[of]
     names = ("t", "a", "c", "b")
-    codes = np.repeat(
-        np.array([SUBSETS.index(name) for name in names], dtype=np.uint8),
-        [sizes[name] for name in names],
-    )
-    subset = np.empty(len(order), dtype=np.uint8)
-    subset[order] = codes
+    codes = np.array([SUBSETS.index(name) for name in names], dtype=np.uint8)
+    ends = np.cumsum([sizes[name] for name in names])
+    subset = np.empty(n, dtype=np.uint8)
+    order = scratch.order(place, key)
+    for part in parts(n):
+        ranks = np.arange(part.start, part.stop)
+        subset[order[part]] = codes[np.searchsorted(ends, ranks, side="right")]
     return subset
 
 
@@ -127,5 +144,7 @@ def check_split(subset: NDArray[np.uint8], structures_of: Mapping[str, NDArray[n
 
 def in_subsets(subset: NDArray[np.uint8], structures: NDArray[np.int64]) -> NDArray[np.int64]:
     """How many (4,) of some structures are in each subset."""
-    counts: NDArray[np.int64] = np.bincount(subset[structures], minlength=len(SUBSETS))
-    return counts
+    counts = np.zeros(NO_SUBSET + 1, dtype=np.int64)
+    for part in parts(len(structures)):
+        counts += np.bincount(subset[structures[part]], minlength=len(counts))
+    return counts[: len(SUBSETS)]

@@ -13,9 +13,9 @@ from mfscale.data.imports.report import Fault, ImportReport, MethodReport, place
 from mfscale.data.imports.selection import Selection
 from mfscale.data.imports.slopes import slope_doubt, slopes
 from mfscale.data.imports.spool import Spool
-from mfscale.data.splits import SUBSETS, TRAINING_SUBSETS
-
-_AT_ONCE = 50_000
+from mfscale.data.imports.subsets import in_subsets
+from mfscale.data.scratch import Scratch, parts
+from mfscale.data.splits import SUBSETS
 
 
 def summarise(
@@ -29,6 +29,7 @@ def summarise(
     read: int,
     faults: Sequence[Fault],
     notes: Sequence[str],
+    scratch: Scratch,
 ) -> ImportReport:
     """Count what was kept and left out, and look at the labels that were kept.
 
@@ -40,22 +41,25 @@ def summarise(
         Where it will be.
     sources, methods, spool, selection, read, faults, notes
         What came, and what was chosen of it.
+    scratch
+        For arrays of one number a label.
     """
     left = {}
     reports = []
     steep = {m.name: slopes(dataset, m.name) if m.forces else None for m in methods}
     said = [slope_doubt(name, found) for name, found in steep.items() if found]
     for method in methods:
-        structures, per_atom = residuals(dataset, method.name)
+        structures, per_atom = residuals(dataset, method.name, scratch)
         left[method.name] = per_atom
-        far = outliers(method.name, structures, per_atom)
+        far = outliers(method.name, structures, per_atom, scratch)
+        by_subset = in_subsets(dataset.subset_codes(), structures).tolist()
         rows = selection.rows[np.array(far.examples, dtype=np.int64)]
         places = [(int(spool.read("source")[r]), int(spool.read("number")[r])) for r in rows]
         reports.append(
             MethodReport(
                 method=method.name,
                 labels=len(structures),
-                by_subset={s: _count(dataset, method.name, s) for s in SUBSETS},
+                by_subset=dict(zip(SUBSETS, by_subset, strict=True)),
                 cost=method.method().cost,
                 cost_is_known=method.known_cost,
                 contradictions=selection.contradictions[method.name],
@@ -85,26 +89,16 @@ def summarise(
     )
 
 
-def _count(dataset: Dataset, method: str, subset: str) -> int:
-    """Labels in a subset of the random split, those for validation among them."""
-    if subset in TRAINING_SUBSETS:
-        return sum(dataset.n_labels(method, subset))
-    tested = dataset.test_structures()
-    return len(np.intersect1d(tested, dataset.labelled_structures(method)))
-
-
 def _largest_force(dataset: Dataset, method: str) -> float:
     forces = open_array(dataset.path / f"{method}_forces.npy")
-    parts = (forces[i : i + _AT_ONCE] for i in range(0, len(forces), _AT_ONCE))
-    return max(float(np.abs(part).max()) for part in parts)
+    return max(float(np.abs(forces[part]).max()) for part in parts(len(forces)))
 
 
 def _elements(dataset: Dataset) -> dict[str, tuple[int, int]]:
     """Symbol → structures that hold the element, and its atoms."""
     found = np.zeros((len(dataset.elements), 2), dtype=np.int64)
-    for begin in range(0, dataset.n_structures, _AT_ONCE):
-        rows = np.arange(begin, min(begin + _AT_ONCE, dataset.n_structures))
-        counts = dataset.composition(rows)
+    for part in parts(dataset.n_structures):
+        counts = dataset.composition(np.arange(part.start, part.stop))
         found[:, 0] += (counts > 0).sum(axis=0)
         found[:, 1] += counts.sum(axis=0).astype(np.int64)
     return {s: (int(n), int(k)) for s, (n, k) in zip(dataset.elements, found, strict=True)}

@@ -1,6 +1,7 @@
 """The dataset directory, written from a spool and what was selected of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mfscale.data import ragged
-from mfscale.data.arrays import array_layout
 from mfscale.data.digests import forces_digests, leading_bits, structure_digests
 from mfscale.data.header import Header, write_header
 from mfscale.data.imports import kept_split
@@ -16,6 +16,7 @@ from mfscale.data.imports.method_keys import MethodKeys
 from mfscale.data.imports.selection import Selection
 from mfscale.data.imports.spool import Spool
 from mfscale.data.imports.subsets import check_split, divide, in_subsets, sizes_of
+from mfscale.data.scratch import Scratch, parts
 from mfscale.data.splits import NO_SUBSET, SUBSETS, subsets_by_molecule
 
 _AT_ONCE = 20_000
@@ -41,6 +42,7 @@ def write_dataset(
     licence: str,
     asked: Mapping[str, float],
     seed: int,
+    scratch: Scratch,
 ) -> None:
     """Write all arrays, and the header last.
 
@@ -56,77 +58,118 @@ def write_dataset(
         Subset → structures or share, as `mfscale.data.imports.subsets.sizes_of` takes it.
     seed
         Of the division into subsets.
+    scratch
+        For arrays of one number a structure.
 
     Raises
     ------
     DatasetError
         When the subsets asked for do not fit.
     """
-    numbers = _structures(directory, spool, selection.rows)
-    arrays = _per_structure(spool, selection.rows)
-    arrays["digest"] = np.load(directory / "digest.npy")
+    out = _Arrays(directory)
+    occurs = _structures(out, spool, selection.rows, scratch)
     for method in methods:
-        arrays |= _labels(directory, spool, method, *selection.labels[method.name])
+        _labels(out, spool, method, *selection.labels[method.name], scratch)
+    structures_of = {m.name: out[f"{m.name}_structure"] for m in methods}
     sizes = sizes_of(len(selection.rows), asked)
-    pattern = np.zeros(len(selection.rows), dtype=np.int64)
-    for bit, method in enumerate(methods):
-        pattern[arrays[f"{method.name}_structure"]] += 1 << bit
-    arrays["split_random"] = divide(leading_bits(arrays["digest"]), pattern, sizes, seed)
-    structures_of = {method.name: arrays[f"{method.name}_structure"] for method in methods}
-    check_split(arrays["split_random"], structures_of)
-    used, arrays["molecule"] = np.unique(arrays["molecule"], return_inverse=True)
-    molecules = tuple(spool.molecules[m] for m in used.tolist())
+    random = _random_split(out["digest"], list(structures_of.values()), sizes, seed, scratch)
+    check_split(random, structures_of)
+    out["split_random"] = random
+    molecules = _molecules(out, spool, selection.rows)
     splits = {"random": SPLITS["random"]}
-    by_molecule = _split_by_molecule(molecules, arrays, methods)
+    by_molecule = _split_by_molecule(molecules, out["molecule"], random, structures_of, methods)
     if by_molecule is not None:
-        splits["molecule"], arrays["split_molecule"] = SPLITS["molecule"], by_molecule
-    own_validation = _source_split(selection, splits, arrays)
+        splits["molecule"], out["split_molecule"] = SPLITS["molecule"], by_molecule
+    own_validation = _source_split(selection, splits, out)
     header = Header(
         name=name,
         description=description,
         licence=licence,
-        elements=_elements(numbers),
+        elements=_elements(occurs),
         molecules=molecules,
         methods=tuple(method.method() for method in methods),
         splits=splits,
         own_validation=own_validation,
         periodic=spool.n_periodic > 0,
     )
-    for key, (dtype, _) in array_layout(header).items():
-        if key in arrays:
-            np.save(directory / f"{key}.npy", np.ascontiguousarray(arrays[key], dtype=dtype))
     write_header(header, directory)
 
 
-def _source_split(
-    selection: Selection, splits: dict[str, str], arrays: dict[str, NDArray[Any]]
-) -> tuple[str, ...]:
+class _Arrays:
+    """The array files of a dataset, mapped as they are made."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._arrays: dict[str, NDArray[Any]] = {}
+
+    def new(self, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+        """Make a file, mapped for writing; `OSError` if the disk has no room for it."""
+        file = self._directory / f"{name}.npy"
+        array = np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=shape)
+        with file.open("r+b") as room:  # else a disk that fills up ends the process, not the import
+            os.posix_fallocate(room.fileno(), 0, file.stat().st_size)
+        self._arrays[name] = array.view(np.ndarray)
+        return self._arrays[name]
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._arrays[name]
+
+    def __setitem__(self, name: str, values: NDArray[Any]) -> None:
+        np.save(self._directory / f"{name}.npy", values)
+
+
+def _random_split(
+    digests: NDArray[np.uint8],
+    labelled: Sequence[NDArray[np.int64]],
+    sizes: Mapping[str, int],
+    seed: int,
+    scratch: Scratch,
+) -> NDArray[np.uint8]:
+    """Codes (S,) that divide each combination of methods, whose labelled structures come, alike."""
+    bits = scratch.zeros(len(digests), np.uint64)
+    pattern = scratch.zeros(len(digests), np.int64)
+    for part in parts(len(digests)):
+        bits[part] = leading_bits(digests[part])
+    for bit, structures in enumerate(labelled):
+        for part in parts(len(structures)):
+            pattern[structures[part]] += 1 << bit
+    return divide(bits, pattern, sizes, seed, scratch)
+
+
+def _source_split(selection: Selection, splits: dict[str, str], out: _Arrays) -> tuple[str, ...]:
     """Add the split that the source brings; its name if it says which are for validation."""
     subset, validation = kept_split.subset_and_validation(selection.subset)
     if (subset == NO_SUBSET).all():
         return ()
     name = kept_split.SPLIT
-    splits[name], arrays[f"split_{name}"] = SPLITS[name], subset
-    arrays[f"validation_{name}"] = validation
-    return (name,) if validation.any() else ()
+    splits[name], out[f"split_{name}"] = SPLITS[name], subset
+    if not validation.any():
+        return ()
+    out[f"validation_{name}"] = validation
+    return (name,)
 
 
-def _structures(directory: Path, spool: Spool, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Write atoms and digests some thousand structures at a time; how often each Z occurs."""
-    n_atoms = spool.read("n_atoms")[rows].astype(np.int64)
-    first, total = spool.first("n_atoms"), int(n_atoms.sum())
-    numbers, positions = spool.read("numbers"), spool.read("positions")
-    out_numbers = _create(directory, "numbers", "|u1", (total,))
-    out_positions = _create(directory, "positions", "<f8", (total, 3))
-    digest = _create(directory, "digest", "|u1", (len(rows), 16))
+def _structures(
+    out: _Arrays, spool: Spool, rows: NDArray[np.int64], scratch: Scratch
+) -> NDArray[np.int64]:
+    """Write all of structures but their molecules and splits; how often each Z occurs."""
+    first, n_atoms = scratch.offsets(spool.read("n_atoms")), spool.read("n_atoms")
+    numbers, positions, number = (spool.read(n) for n in ("numbers", "positions", "number"))
+    n, total = len(rows), sum(int(n_atoms[rows[part]].sum()) for part in parts(len(rows)))
+    out_numbers = out.new("numbers", "|u1", (total,))
+    out_positions = out.new("positions", "<f8", (total, 3))
+    first_atom = out.new("first_atom", "<i8", (n + 1,))
+    source_id = out.new("source_id", "<i8", (n,))
+    digest = out.new("digest", "|u1", (n, 16))
+    out.new("conformer", "|i1", (n,))
+    out.new("temperature_K", "<f4", (n,))[:] = np.nan
     periodic = spool.n_periodic > 0
     if periodic:
-        cells = _create(directory, "cell", "<f8", (len(rows), 3, 3))
-        pbc = _create(directory, "pbc", "|b1", (len(rows), 3))
+        cells, pbc = out.new("cell", "<f8", (n, 3, 3)), out.new("pbc", "|b1", (n, 3))
     occurs = np.zeros(256, dtype=np.int64)
     place = 0
-    for part in _parts(len(rows)):
-        counts = n_atoms[part]
+    for part in parts(n, _AT_ONCE):
+        counts = n_atoms[rows[part]].astype(np.int64)
         atoms = ragged.ranges(first[rows[part]], counts)
         z, r = numbers[atoms], positions[atoms]
         out_numbers[place : place + len(atoms)] = z
@@ -135,64 +178,78 @@ def _structures(directory: Path, spool: Spool, rows: NDArray[np.int64]) -> NDArr
         if periodic:
             cells[part], pbc[part] = boxes = spool.boxes(rows[part])
         digest[part] = structure_digests(z, r, ragged.offsets(counts), *boxes)
+        first_atom[part.start + 1 : part.stop + 1] = place + counts.cumsum()
+        source_id[part] = number[rows[part]]
         occurs += np.bincount(z, minlength=256)
         place += len(atoms)
     return occurs
 
 
-def _per_structure(spool: Spool, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    """The arrays with one value a structure, other than digests and splits."""
-    n_atoms = spool.read("n_atoms")[rows].astype(np.int64)
-    return {
-        "first_atom": ragged.offsets(n_atoms),
-        "molecule": spool.read("molecule")[rows],
-        "conformer": np.zeros(len(rows), dtype=np.int8),
-        "source_id": spool.read("number")[rows],
-        "temperature_K": np.full(len(rows), np.nan),
-    }
+def _molecules(out: _Arrays, spool: Spool, rows: NDArray[np.int64]) -> tuple[str, ...]:
+    """Write each structure's molecule; names of those that occur."""
+    names, came = spool.molecules, spool.read("molecule")
+    molecule = out.new("molecule", "<i4", (len(rows),))
+    occurs = np.zeros(len(names), dtype=np.bool_)
+    for part in parts(len(rows)):
+        occurs[came[rows[part]]] = True
+    place = occurs.cumsum() - 1
+    for part in parts(len(rows)):
+        molecule[part] = place[came[rows[part]]]
+    return tuple(names[m] for m in np.flatnonzero(occurs).tolist())
 
 
 def _labels(
-    directory: Path,
+    out: _Arrays,
     spool: Spool,
     method: MethodKeys,
     rows: NDArray[np.int64],
     places: NDArray[np.int64],
-) -> dict[str, NDArray[Any]]:
-    """One method's arrays; forces are written some thousand labels at a time."""
-    name = method.name
-    arrays = {f"{name}_structure": places, f"{name}_energy": spool.read(f"{name}_energy")[rows]}
+    scratch: Scratch,
+) -> None:
+    """Write one method's arrays, some thousand labels at a time."""
+    name, n = method.name, len(rows)
+    came = spool.read(f"{name}_energy")
+    structure, energy = (
+        out.new(f"{name}_structure", "<i8", (n,)),
+        out.new(f"{name}_energy", "<f8", (n,)),
+    )
+    for part in parts(n):
+        structure[part], energy[part] = places[part], came[rows[part]]
     if not method.forces:
-        return arrays
-    counts = spool.read(f"{name}_n_forces")[rows].astype(np.int64)
-    first, forces = spool.first(f"{name}_n_forces"), spool.read(f"{name}_forces")
-    out = _create(directory, f"{name}_forces", "<f4", (int(counts.sum()), 3))
-    digest = np.empty((len(rows), 16), dtype=np.uint8)
+        return
+    n_forces, forces = spool.read(f"{name}_n_forces"), spool.read(f"{name}_forces")
+    first = scratch.offsets(n_forces)
+    total = sum(int(n_forces[rows[part]].sum()) for part in parts(n))
+    out_forces = out.new(f"{name}_forces", "<f4", (total, 3))
+    first_force = out.new(f"{name}_first_force", "<i8", (n + 1,))
+    digest = out.new(f"{name}_forces_digest", "|u1", (n, 16))
     place = 0
-    for part in _parts(len(rows)):
-        values = forces[ragged.ranges(first[rows[part]], counts[part])]
-        out[place : place + len(values)] = values
-        digest[part] = forces_digests(values, ragged.offsets(counts[part]))
+    for part in parts(n, _AT_ONCE):
+        counts = n_forces[rows[part]].astype(np.int64)
+        values = forces[ragged.ranges(first[rows[part]], counts)]
+        out_forces[place : place + len(values)] = values
+        digest[part] = forces_digests(values, ragged.offsets(counts))
+        first_force[part.start + 1 : part.stop + 1] = place + counts.cumsum()
         place += len(values)
-    arrays[f"{name}_first_force"] = ragged.offsets(counts)
-    arrays[f"{name}_forces_digest"] = digest
-    return arrays
 
 
 def _split_by_molecule(
-    molecules: Sequence[str], arrays: Mapping[str, NDArray[Any]], methods: Sequence[MethodKeys]
+    molecules: Sequence[str],
+    molecule: NDArray[np.int32],
+    random: NDArray[np.uint8],
+    structures_of: Mapping[str, NDArray[np.int64]],
+    methods: Sequence[MethodKeys],
 ) -> NDArray[np.uint8] | None:
     """A split that keeps molecules whole; None if too few molecules serve every subset."""
     dearest = max(methods, key=lambda method: method.method().cost).name
-    counted = np.zeros(len(arrays["molecule"]), dtype=np.bool_)
-    counted[arrays[f"{dearest}_structure"]] = True
-    wanted = in_subsets(arrays["split_random"], np.flatnonzero(counted))
+    counted = np.zeros(len(molecule), dtype=np.bool_)
+    counted[structures_of[dearest]] = True
+    wanted = in_subsets(random, structures_of[dearest])
     shares = dict(zip(SUBSETS, (wanted / wanted.sum()).tolist(), strict=True))
-    split = subsets_by_molecule(molecules, arrays["molecule"], counted, shares)
-    for method in methods:
-        structures = arrays[f"{method.name}_structure"]
-        random = in_subsets(arrays["split_random"], structures)
-        if (in_subsets(split, structures)[random > 0] == 0).any():
+    split = subsets_by_molecule(molecules, molecule, counted, shares)
+    for structures in structures_of.values():
+        there = in_subsets(random, structures)
+        if (in_subsets(split, structures)[there > 0] == 0).any():
             return None
     return split
 
@@ -201,14 +258,3 @@ def _elements(occurs: NDArray[np.int64]) -> dict[str, int]:
     from ase.data import chemical_symbols  # noqa: PLC0415 - many commands need no ASE
 
     return {chemical_symbols[z]: z for z in np.flatnonzero(occurs).tolist()}
-
-
-def _create(directory: Path, name: str, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    """A new array file, mapped for writing."""
-    file = directory / f"{name}.npy"
-    array: NDArray[Any] = np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=shape)
-    return array
-
-
-def _parts(n: int) -> Iterator[slice]:
-    return (slice(begin, min(n, begin + _AT_ONCE)) for begin in range(0, n, _AT_ONCE))

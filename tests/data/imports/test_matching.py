@@ -1,11 +1,14 @@
 """Structures are one when no coordinate is apart by more than the tolerance."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from mfscale.data import ragged
 from mfscale.data.imports.matching import equal_structures, kind_of, projections
+from mfscale.data.scratch import AT_ONCE, Scratch
 
 
 def groups(
@@ -17,6 +20,7 @@ def groups(
         positions=np.concatenate(positions),
         first_atom=ragged.offsets(np.array([len(z) for z in numbers])),
         tolerance_a=tolerance_a,
+        scratch=Scratch(),
     )
 
 
@@ -56,3 +60,21 @@ def test_close_frames_of_a_trajectory_stay_apart() -> None:
     found = groups([np.full(12, 6)] * 4000, [*walk, *walk], 1e-4)
     assert (found[:2000] == found[2000:]).all()
     assert len(np.unique(found)) == 2000
+
+
+def test_sets_are_found_across_the_parts_of_a_large_import(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    n, z = AT_ONCE + 5_000, np.array([8, 1])
+    distinct = rng.normal(scale=3, size=(n, 2, 3))
+    clump = distinct[7] + rng.uniform(-1e-6, 1e-6, size=(n, 2, 3))
+    repeats = rng.permutation(n)
+    positions = np.concatenate([distinct, clump, distinct[repeats].round(4)])
+    found = equal_structures(
+        kind=np.full(len(positions), kind_of(z), dtype=np.uint64),
+        projections=np.array([projections(r) for r in positions]),
+        positions=positions.reshape(-1, 3),
+        first_atom=np.arange(len(positions) + 1) * 2,
+        tolerance_a=1e-4,
+        scratch=Scratch(tmp_path),
+    )
+    assert (found == np.concatenate([np.arange(n), np.full(n, 7), repeats])).all()

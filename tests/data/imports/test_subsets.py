@@ -8,6 +8,7 @@ import pytest
 
 from mfscale.data import SUBSETS, Dataset
 from mfscale.data.imports.subsets import divide, parse_subsets, sizes_of
+from mfscale.data.scratch import Scratch
 from tests.data.imports.conftest import Import, molecules
 
 
@@ -34,11 +35,11 @@ def test_each_combination_of_methods_is_divided_alike() -> None:
     rng = np.random.default_rng(1)
     bits = rng.integers(0, 2**64, size=10_000, dtype=np.uint64)
     pattern = rng.choice([1, 3, 7], size=10_000, p=[0.89, 0.1, 0.01])
-    codes = divide(bits, pattern, sizes_of(10_000, {}), 0)
+    codes = divide(bits, pattern, sizes_of(10_000, {}), 0, Scratch())
     for kind in (1, 3, 7):
         shares = np.bincount(codes[pattern == kind], minlength=4) / (pattern == kind).sum()
         assert np.allclose(shares, [0.2, 0.4, 0.2, 0.2], atol=2 / (pattern == kind).sum())
-    other = divide(bits, pattern, sizes_of(10_000, {}), 1)
+    other = divide(bits, pattern, sizes_of(10_000, {}), 1, Scratch())
     # Drawn anew: two independent draws agree in Σ share² = 28 % of structures, ± 0.5 %.
     assert abs((codes == other).mean() - 0.28) < 0.02
 
