@@ -1,7 +1,6 @@
 """Structures written down as they come, in flat files, so that memory does not grow with them.
 
-Of a structure some tens of bytes are looked at again in memory (its keys, energies and place);
-atoms and forces stay in the files, which are mapped.
+The files are mapped, and what comes after reading looks at some thousand structures at a time.
 """
 
 import json
