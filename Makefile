@@ -19,7 +19,8 @@ test: $(VENV)/installed-test $(VENV)/moto/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	MOTO_SERVER=$(CURDIR)/$(VENV)/moto/bin/moto_server $(BIN)/pytest $(PYTEST_ARGS)
+	MOTO_SERVER=$(CURDIR)/$(VENV)/moto/bin/moto_server \
+	  $(BIN)/pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check --fix .

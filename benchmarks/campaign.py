@@ -10,7 +10,8 @@ prints and writes, keeping what OUT.json has of other parts,
 - `rows`: seconds of commands on a store of N rows, each in a process of its own;
 - `slots`: a study of N stages that are trained for some seconds each, on two slots. Busy is the sum
   of the rows' `train_time_s` over slots × wall time: of the whole command, and from the start of
-  the first stage to the end of the last.
+  the first stage to the end of the last;
+- `mixed`: the same with a third as many stages, half of them of a larger model.
 """
 
 import argparse
@@ -46,6 +47,7 @@ TRAINED = """
 name: trained
 dataset: chno3
 seed: {seeds}
+model: {{size: {sizes}}}
 training: {{max_steps: 700, validate_every: 50, patience: 100, batch_size: 16}}
 strategies:
   direct:
@@ -94,10 +96,12 @@ def rows(number: int, folder: Path) -> dict[str, Any]:
     return {"rows": number, "results_parquet_mb": megabytes, "seconds": taken}
 
 
-def slots(stages: int, folder: Path) -> dict[str, Any]:
+def slots(stages: int, sizes: Sequence[str], folder: Path) -> dict[str, Any]:
     """Train a study for real."""
-    study, path = folder / "trained.yaml", folder / "trained"
-    study.write_text(TRAINED.format(seeds=list(range(stages))))
+    name = "-".join(sizes)
+    study, path = folder / f"{name}.yaml", folder / name
+    seeds = list(range(stages // len(sizes)))
+    study.write_text(TRAINED.format(seeds=seeds, sizes=f"[{', '.join(sizes)}]"))
     command = ["run", str(study), "--store", str(path), "--cpus", str(SLOTS)]
     wall = mfscale([*command, "--compile", "never"])
     trained = Store(path).table().to_pylist()
@@ -109,6 +113,7 @@ def slots(stages: int, folder: Path) -> dict[str, Any]:
         "stages": len(trained),
         "slots": SLOTS,
         "seconds_a_stage": sum(seconds) / len(seconds),
+        "seconds_of_the_shortest": min(seconds),
         "wall_s": wall,
         "busy_of_wall": sum(seconds) / (SLOTS * wall),
         "running_s": running,
@@ -149,7 +154,9 @@ def main() -> None:
     parser.add_argument("--stages", type=int, default=10_000)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--trained", type=int, default=200)
-    parser.add_argument("--only", choices=["driver", "tune", "rows", "slots"], action="append")
+    parser.add_argument(
+        "--only", choices=["driver", "tune", "rows", "slots", "mixed"], action="append"
+    )
     asked = parser.parse_args()
     found: dict[str, Any] = {}
     if asked.out and asked.out.exists():
@@ -168,7 +175,8 @@ def main() -> None:
             ("driver", lambda: driver(asked.stages, folder)),
             ("tune", tune),
             ("rows", lambda: rows(asked.rows, folder)),
-            ("slots", lambda: slots(asked.trained, folder)),
+            ("slots", lambda: slots(asked.trained, ["tiny"], folder)),
+            ("mixed", lambda: slots(asked.trained // 3, ["tiny", "small"], folder)),
         ):
             if asked.only and what not in asked.only:
                 continue
