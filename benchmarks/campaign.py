@@ -53,6 +53,7 @@ strategies:
   direct:
     - heads: {{cc: {{subset: a, size: 200, validation: 40}}}}
 """
+PARTS = ("driver", "tune", "rows", "slots", "mixed")
 TUNE = {"as it comes": 30, "as the driver sets it": 300}
 """Trials of each."""
 
@@ -171,16 +172,17 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory(prefix="campaign-") as name:
         folder = Path(name)
-        for what, measured in (
-            ("driver", lambda: driver(asked.stages, folder)),
-            ("tune", tune),
-            ("rows", lambda: rows(asked.rows, folder)),
-            ("slots", lambda: slots(asked.trained, ["tiny"], folder)),
-            ("mixed", lambda: slots(asked.trained // 3, ["tiny", "small"], folder)),
-        ):
+        measured = (
+            lambda: driver(asked.stages, folder),
+            tune,
+            lambda: rows(asked.rows, folder),
+            lambda: slots(asked.trained, ["tiny"], folder),
+            lambda: slots(asked.trained // 3, ["tiny", "small"], folder),
+        )
+        for what, measure in zip(PARTS, measured, strict=True):
             if asked.only and what not in asked.only:
                 continue
-            found[what] = measured()
+            found[what] = measure()
             table({what: found[what]})
             if asked.out:
                 asked.out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
