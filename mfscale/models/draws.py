@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 State = dict[str, Tensor]
+_SCALING = (torch.ops.aten.div.Tensor, torch.ops.aten.mul.Tensor)
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -28,6 +29,8 @@ class Draw:
         Of what is drawn.
     negative
         Whether the generator's seed was −1 − seed.
+    scaled
+        What multiplies or divides what is drawn, and the number; None if nothing does.
     parameter
         Whose initial values they are; None if no parameter's.
     """
@@ -38,10 +41,15 @@ class Draw:
     shape: tuple[int, ...]
     dtype: torch.dtype
     negative: bool
+    scaled: tuple[Callable[..., Tensor], Any] | None
     parameter: str | None
 
     def again(self) -> Tensor:
         """Draw, from torch's generator as it stands."""
+        drawn = self._drawn()
+        return self.scaled[0](drawn, self.scaled[1]) if self.scaled else drawn
+
+    def _drawn(self) -> Tensor:
         if self.arguments[0] is not None:
             return self.operation(*self.arguments, **{**self.named, "dtype": self.dtype})
         empty = torch.empty(self.shape, dtype=self.dtype)
@@ -49,12 +57,13 @@ class Draw:
 
 
 class _Noted(NamedTuple):
-    """A drawing as it came: where to, and a copy of what."""
+    """A drawing as it came, perhaps scaled: where to, and a copy of what."""
 
     operation: Callable[..., Tensor]
     arguments: tuple[Any, ...]
     named: Mapping[str, Any]
     seed: int
+    scaled: tuple[Callable[..., Tensor], Any] | None
     place: Tensor
     values: Tensor
 
@@ -82,7 +91,11 @@ class _Drawing(TorchDispatchMode):  # type: ignore[no-untyped-call]
             # Held on to, or something else could come to lie in its place.
             place = found.detach()
             seed = torch.initial_seed() % 2**64
-            self._noted.append(_Noted(func, arguments, named, seed, place, place.clone()))
+            self._noted.append(_Noted(func, arguments, named, seed, None, place, place.clone()))
+        elif func in _SCALING and self._noted and _same(args[0], self._noted[-1].place):
+            place = found.detach()
+            noted = self._noted[-1]._replace(scaled=(func, args[1]), place=place)
+            self._noted[-1] = noted._replace(values=place.clone())
         return found
 
     def draws(self, network: nn.Module) -> list[Draw]:
@@ -96,6 +109,7 @@ class _Drawing(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 shape=tuple(noted.values.shape),
                 dtype=noted.values.dtype,
                 negative=noted.seed == self._seeds[1],
+                scaled=noted.scaled,
                 parameter=names.get((noted.place.data_ptr(), noted.place.numel()))
                 if torch.equal(noted.place, noted.values)
                 else None,
@@ -109,8 +123,7 @@ class InitialWeights(Generic[Network]):
     """The initial state of one kind of network for any seed.
 
     Two seeds' networks are built. If drawing again on top of the first gives the second's state
-    to the bit, that is done for all others; else each is built (MACE's, which divides what it
-    has drawn).
+    to the bit, that is done for all others; else each is built.
 
     Parameters
     ----------
@@ -149,6 +162,11 @@ class InitialWeights(Generic[Network]):
         with _Drawing(seed) as drawing:
             network = self._build(seed)
         return network, drawing.draws(network)
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are the same numbers in the same place."""
+    return one.data_ptr() == other.data_ptr() and one.shape == other.shape
 
 
 def _redrawn(state: State, draws: Sequence[Draw], seed: int) -> State:
