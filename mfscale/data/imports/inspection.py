@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +71,7 @@ def outliers(
 def unit_doubts(dataset: Dataset, left: Mapping[str, NDArray[np.float64]]) -> list[str]:
     """Sentences on methods whose energies or forces look like another unit than they are taken for.
 
-    Three signs: total energies that in eV are what all-electron energies are in hartree; residuals
+    Three signs: total energies that are in another unit what all electrons have; residuals
     of two methods that differ by the ratio of two units; forces of two methods that differ by 10.
 
     Parameters
@@ -79,23 +79,37 @@ def unit_doubts(dataset: Dataset, left: Mapping[str, NDArray[np.float64]]) -> li
     left
         Method → `residuals`, (n,) in eV per atom.
     """
-    doubts = [said for method in left if (said := _looks_like_hartree(dataset, method))]
+    doubts = [said for method in left if (said := _unit_of_total_energies(dataset, method))]
     for one, other in combinations(left, 2):
         doubts += _apart(dataset, left, one, other)
     return doubts
 
 
-def _looks_like_hartree(dataset: Dataset, method: str) -> str | None:
-    """All-electron energies of atoms are about −Z^2.4 / 2 hartree: within a tenth for Z to 20."""
+def _unit_of_total_energies(dataset: Dataset, method: str) -> str | None:
+    """All-electron energies of atoms are about −Z^2.4 / 2 hartree: within a tenth for Z to 20.
+
+    No method's are lower. Those without core electrons are a tenth of that, so that of units taken
+    for a smaller one hartree alone is known.
+    """
     structures = dataset.labelled_structures(method)[:2000]
+    if len(structures) < _FEWEST:
+        return None
     from ase.data import atomic_numbers  # noqa: PLC0415 - many commands need no ASE
 
     z = np.array([atomic_numbers[symbol] for symbol in dataset.elements], dtype=np.float64)
-    expected = dataset.composition(structures) @ (-(z**2.4) / 2)
+    expected = dataset.composition(structures) @ (-(z**2.4) / 2 * UNITS["Ha"])
     ratio = float(np.median(dataset.energies(method, structures) / expected))
-    if len(structures) < _FEWEST or not 0.9 < ratio < 1.1:
+    if ratio <= 0:
         return None
-    return f"energies of {method} look like hartree, taken for eV (try unit=Ha)"
+    mistaken = {
+        (unit, taken): abs(np.log(ratio * UNITS[unit] / UNITS[taken]))
+        for unit, taken in permutations(UNITS, 2)
+        if UNITS[taken] > 2 * UNITS[unit] or (unit, taken) == ("Ha", "eV")
+    }
+    unit, taken = min(mistaken, key=mistaken.__getitem__)
+    if mistaken[unit, taken] > np.log(1.1):
+        return None
+    return f"energies of {method} look like {unit}, taken for {taken} (try unit={unit})"
 
 
 def _apart(

@@ -124,6 +124,26 @@ def test_malformed_frames_are_refused(
     assert nothing_left()
 
 
+@pytest.mark.parametrize(
+    ("factor", "said"),
+    [
+        (27.211386245988, "look like eV, taken for Ha (try unit=eV)"),
+        (23.06, "look like kcal/mol, taken for eV (try unit=kcal/mol)"),
+        (96.485, "look like kJ/mol, taken for eV (try unit=kJ/mol)"),
+    ],
+)
+def test_energies_below_those_of_all_electrons_are_noticed(
+    imported: Import, written: Callable[..., Path], factor: float, said: str
+) -> None:
+    frames = molecules()
+    for atoms in frames:
+        if "cc_energy" in atoms.info:
+            atoms.info["cc_energy"] *= factor
+    with pytest.raises(DatasetError) as error:
+        imported(written(frames))
+    assert f"energies of cc {said}" in str(error.value)
+
+
 def test_labels_in_hartree_that_are_taken_for_ev_are_noticed(
     imported: Import, written: Callable[..., Path], nothing_left: Callable[[], bool]
 ) -> None:
@@ -134,7 +154,7 @@ def test_labels_in_hartree_that_are_taken_for_ev_are_noticed(
     source = written(frames)
     with pytest.raises(DatasetError) as error:
         imported(source)
-    assert "energies of cc look like hartree, taken for eV (try unit=Ha)" in str(error.value)
+    assert "energies of cc look like Ha, taken for eV (try unit=Ha)" in str(error.value)
     assert "which is the ratio of Ha to eV" in str(error.value)
     assert nothing_left()
     _, report = imported(source, trust_units=True)
