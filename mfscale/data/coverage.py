@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from mfscale.data.composition import fit_offsets
 from mfscale.data.dataset import Dataset
 from mfscale.data.imports.inspection import residuals
-from mfscale.data.scratch import Scratch
+from mfscale.data.scratch import Scratch, parts
 from mfscale.data.splits import SUBSETS
 
 _AT_MOST = 50_000
-_AT_ONCE = 50_000
 
 _T = TypeVar("_T", bound=np.generic)
 
@@ -80,8 +79,8 @@ def coverage(dataset: Dataset, split: str = "random") -> Coverage:
 
 def _elements(dataset: Dataset) -> dict[str, float]:
     holding = np.zeros(len(dataset.elements))
-    for begin in range(0, dataset.n_structures, _AT_ONCE):
-        rows = np.arange(begin, min(begin + _AT_ONCE, dataset.n_structures))
+    for part in parts(dataset.n_structures):
+        rows = np.arange(part.start, part.stop)
         holding += (dataset.composition(rows) > 0).sum(axis=0)
     shares = (holding / dataset.n_structures).tolist()
     return dict(zip(dataset.elements, shares, strict=True))

@@ -16,9 +16,22 @@ AT_ONCE = 50_000
 _OVERSAMPLING = 32
 
 
-def parts(n: int, at_once: int = AT_ONCE) -> Iterator[slice]:
-    """Divide n rows into runs of `at_once`."""
+def parts(n: int, at_once: int | None = None) -> Iterator[slice]:
+    """Divide n rows into runs of `at_once`, or else of `AT_ONCE`."""
+    at_once = at_once or AT_ONCE
     return (slice(begin, min(n, begin + at_once)) for begin in range(0, n, at_once))
+
+
+def reserve(descriptor: int, n_bytes: int) -> None:
+    """Make a file as long as it will be; `OSError` if the disk has no room.
+
+    A disk that fills up while a file is mapped ends the process instead. Where files cannot be
+    given their room beforehand (macOS), that is so.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, n_bytes)
+    else:
+        os.truncate(descriptor, n_bytes)
 
 
 class Scratch:
@@ -41,9 +54,7 @@ class Scratch:
         if self._folder is None or axes[0] <= AT_ONCE:
             return np.zeros(axes, dtype)
         with tempfile.TemporaryFile(dir=self._folder) as file:
-            # Without this a disk that fills up would end the process, not raise.
-            os.posix_fallocate(file.fileno(), 0, math.prod(axes) * np.dtype(dtype).itemsize)
-            # Shape and dtype stand in the file's place; the mapping outlives its descriptor.
+            reserve(file.fileno(), math.prod(axes) * np.dtype(dtype).itemsize)
             mapped: NDArray[Any] = np.memmap(file, dtype, mode="r+", shape=axes)
         return mapped.view(np.ndarray)
 

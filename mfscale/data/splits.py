@@ -69,4 +69,7 @@ def subsets_by_molecule(
     for m in sorted(range(len(names)), key=lambda m: hashlib.sha256(names[m].encode()).digest()):
         subset_of[m] = lacking.argmax()
         lacking[subset_of[m]] -= counts[m]
-    return subset_of[molecule]
+    subset = np.empty(len(molecule), dtype=np.uint8)
+    for part in parts(len(molecule)):
+        subset[part] = subset_of[molecule[part]]
+    return subset

@@ -26,7 +26,7 @@ class Draw:
     operation, arguments, named
         What draws; into a new tensor where the first argument is None.
     shape, dtype
-        Of what is drawn.
+        Of the initial values.
     negative
         Whether the generator's seed was −1 − seed.
     scaled
@@ -122,8 +122,8 @@ class _Drawing(TorchDispatchMode):  # type: ignore[no-untyped-call]
 class InitialWeights(Generic[Network]):
     """The initial state of one kind of network for any seed.
 
-    Two seeds' networks are built. If drawing again on top of the first gives the second's state
-    to the bit, that is done for all others; else each is built.
+    Two seeds' networks are built. If what the first drew, drawn again, gives the second's state to
+    the bit, that is done for all others; else each is built.
 
     Parameters
     ----------
@@ -141,8 +141,8 @@ class InitialWeights(Generic[Network]):
 
     def __init__(self, build: Callable[[int], Network], seed: int = 0) -> None:
         self._build = build
-        self._draws: list[Draw] | None = None
-        self.network, _ = self._built(seed)
+        self.network, self._draws = self._built(seed)
+        self._as_built: bool | None = None
         self._seed = seed
         self._state = _copied(self.network)
 
@@ -150,12 +150,11 @@ class InitialWeights(Generic[Network]):
         """The state of the network that a seed stands for."""
         if seed == self._seed:
             return dict(self._state)
-        if self._draws is not None:
+        if self._as_built:
             return _redrawn(self._state, self._draws, seed)
-        network, draws = self._built(seed)
-        state = _copied(network)
-        if _equal(_redrawn(self._state, draws, seed), state):
-            self._draws = draws
+        state = _copied(self._build(seed))
+        if self._as_built is None:
+            self._as_built = _equal(_redrawn(self._state, self._draws, seed), state)
         return state
 
     def _built(self, seed: int) -> tuple[Network, list[Draw]]:
@@ -165,7 +164,7 @@ class InitialWeights(Generic[Network]):
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors are the same numbers in the same place."""
+    """Whether two tensors begin at the same place and have the same shape."""
     return one.data_ptr() == other.data_ptr() and one.shape == other.shape
 
 

@@ -49,6 +49,16 @@ class Transformed(nn.Module):
         self.weight = nn.Parameter(torch.randn(3) * 2 + 1)
 
 
+class Normalised(nn.Module):
+    """One whose weights are draws divided by what depends on them."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        drawn = torch.randn(3)
+        self.weight = nn.Parameter(drawn / drawn.norm())
+
+
 class Elsewhere(nn.Module):
     """One that seeds in a way of its own."""
 
@@ -58,7 +68,7 @@ class Elsewhere(nn.Module):
         self.weight = nn.Parameter(torch.randn(3))
 
 
-@pytest.mark.parametrize("kind", [Transformed, Elsewhere])
+@pytest.mark.parametrize("kind", [Transformed, Normalised, Elsewhere])
 def test_what_cannot_be_drawn_again_is_built(kind: type[nn.Module]) -> None:
     weights = InitialWeights(kind)
     for seed in (1, 2, 3):

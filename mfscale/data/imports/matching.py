@@ -50,8 +50,9 @@ def equal_structures(
     """The first (S,) of each structure's set of equal ones: itself, if it repeats none.
 
     Equal ones have projections within ε √(3n) of one another (Cauchy and Schwarz), so that only
-    near ones in the order of the first projection are compared, by all coordinates. A chain of
-    equal pairs is one set.
+    near ones in the order of the first projection are compared, by all coordinates. Pairs that
+    chain make one set. Of neighbours in that order, each equal to the next, the last alone looks
+    further: should a clump be wider than ε, it may so come apart at its edges.
 
     Parameters
     ----------
@@ -118,9 +119,10 @@ def equal_structures(
 def _unite(above: Indices, one: Indices, other: Indices) -> None:
     """Make one set of each pair's two; a set is known by its lowest member, at or above it."""
     while one.size:
-        one, other = _root(above, one), _root(above, other)
-        apart = one != other
-        one, other = one[apart], other[apart]
+        roots = _root(above, one), _root(above, other)
+        above[one], above[other] = roots  # long chains are walked but once
+        apart = roots[0] != roots[1]
+        one, other = roots[0][apart], roots[1][apart]
         np.minimum.at(above, np.maximum(one, other), np.minimum(one, other))
 
 

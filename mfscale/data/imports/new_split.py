@@ -17,12 +17,10 @@ from mfscale.data.header import read_header, write_header
 from mfscale.data.imports.method_keys import NAME
 from mfscale.data.imports.spool import formula
 from mfscale.data.imports.subsets import check_split, divide, sizes_of
-from mfscale.data.scratch import Scratch
+from mfscale.data.scratch import Scratch, parts
 from mfscale.data.splits import SUBSETS, subsets_by_molecule
 
 By = Literal["structure", "molecule", "formula"]
-
-_AT_ONCE = 50_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,8 +147,8 @@ def _formulas(dataset: Dataset) -> tuple[list[str], NDArray[np.int32]]:
     """Formulas, and the index (S,) of each structure's."""
     index: dict[str, int] = {}
     of = np.empty(dataset.n_structures, dtype=np.int32)
-    for begin in range(0, dataset.n_structures, _AT_ONCE):
-        rows = np.arange(begin, min(begin + _AT_ONCE, dataset.n_structures))
+    for part in parts(dataset.n_structures):
+        rows = np.arange(part.start, part.stop)
         counts, member = np.unique(dataset.composition(rows), axis=0, return_inverse=True)
         z = dataset.element_numbers
         names = [formula(np.repeat(z, row.astype(np.int64))) for row in counts]

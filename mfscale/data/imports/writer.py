@@ -1,6 +1,5 @@
 """The dataset directory, written from a spool and what was selected of it."""
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from mfscale.data.imports.method_keys import MethodKeys
 from mfscale.data.imports.selection import Selection
 from mfscale.data.imports.spool import Spool
 from mfscale.data.imports.subsets import check_split, divide, in_subsets, sizes_of
-from mfscale.data.scratch import Scratch, parts
+from mfscale.data.scratch import Scratch, parts, reserve
 from mfscale.data.splits import NO_SUBSET, SUBSETS, subsets_by_molecule
 
 _AT_ONCE = 20_000
@@ -74,12 +73,13 @@ def write_dataset(
     sizes = sizes_of(len(selection.rows), asked)
     random = _random_split(out["digest"], list(structures_of.values()), sizes, seed, scratch)
     check_split(random, structures_of)
-    out["split_random"] = random
+    out.save("split_random", random)
     molecules = _molecules(out, spool, selection.rows)
     splits = {"random": SPLITS["random"]}
     by_molecule = _split_by_molecule(molecules, out["molecule"], random, structures_of, methods)
     if by_molecule is not None:
-        splits["molecule"], out["split_molecule"] = SPLITS["molecule"], by_molecule
+        splits["molecule"] = SPLITS["molecule"]
+        out.save("split_molecule", by_molecule)
     own_validation = _source_split(selection, splits, out)
     header = Header(
         name=name,
@@ -106,15 +106,16 @@ class _Arrays:
         """Make a file, mapped for writing; `OSError` if the disk has no room for it."""
         file = self._directory / f"{name}.npy"
         array = np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=shape)
-        with file.open("r+b") as room:  # else a disk that fills up ends the process, not the import
-            os.posix_fallocate(room.fileno(), 0, file.stat().st_size)
+        with file.open("r+b") as made:
+            reserve(made.fileno(), file.stat().st_size)
         self._arrays[name] = array.view(np.ndarray)
         return self._arrays[name]
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         return self._arrays[name]
 
-    def __setitem__(self, name: str, values: NDArray[Any]) -> None:
+    def save(self, name: str, values: NDArray[Any]) -> None:
+        """Write an array that is there already, and need not be looked at again."""
         np.save(self._directory / f"{name}.npy", values)
 
 
@@ -142,10 +143,11 @@ def _source_split(selection: Selection, splits: dict[str, str], out: _Arrays) ->
     if (subset == NO_SUBSET).all():
         return ()
     name = kept_split.SPLIT
-    splits[name], out[f"split_{name}"] = SPLITS[name], subset
+    splits[name] = SPLITS[name]
+    out.save(f"split_{name}", subset)
     if not validation.any():
         return ()
-    out[f"validation_{name}"] = validation
+    out.save(f"validation_{name}", validation)
     return (name,)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mfscale.data import ragged
+from mfscale.data import ragged, scratch
 from mfscale.data.imports.matching import equal_structures, kind_of, projections
 from mfscale.data.scratch import AT_ONCE, Scratch
 
@@ -78,3 +78,25 @@ def test_sets_are_found_across_the_parts_of_a_large_import(tmp_path: Path) -> No
         scratch=Scratch(tmp_path),
     )
     assert (found == np.concatenate([np.arange(n), np.full(n, 7), repeats])).all()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_near_clumps_that_interleave_are_told_apart(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scratch, "AT_ONCE", 7)
+    rng = np.random.default_rng(seed)
+    kinds = [np.array([8, 1]), np.array([1, 8])]
+    centres = 2e-4 * np.argwhere(np.ones((2, 2, 1, 1, 1, 1))).reshape(-1, 2, 3)
+    drawn = rng.integers(len(kinds) * len(centres), size=60)
+    noise = rng.uniform(-4e-5, 4e-5, size=(60, 2, 3))
+    positions = [centres[k // 2] + moved for k, moved in zip(drawn, noise, strict=True)]
+    found = groups([kinds[k % 2] for k in drawn], positions, 1e-4)
+    assert (found == [drawn.tolist().index(k) for k in drawn]).all()
+
+
+def test_long_alternating_rows_are_two_sets() -> None:
+    z, r = np.array([8, 1]), np.array([[0.0, 0, 0], [0, 0, 1]])
+    two = [r, r + np.array([[0, 0, 0], [1.5e-4, 0, 0]])]
+    found = groups([z] * 3000, [two[k % 2] for k in range(3000)], 1e-4)
+    assert (found == np.arange(3000) % 2).all()
