@@ -20,7 +20,7 @@ test: $(VENV)/installed-test $(VENV)/moto/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	MOTO_SERVER=$(CURDIR)/$(VENV)/moto/bin/moto_server \
-	  $(BIN)/pytest --numprocesses 2 --dist loadfile $(PYTEST_ARGS)
+	  $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check --fix .

@@ -25,6 +25,10 @@ def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """AWS on this machine, without anything in it that costs."""
     if SERVER is None:
         pytest.skip("no moto_server here: python -m venv moto; moto/bin/pip install moto[server]")
+    from ray.autoscaler._private.aws.utils import client_cache, resource_cache
+
+    for kept in (client_cache, resource_cache):  # what another test has connected to AWS itself
+        kept.cache_clear()
     endpoint = f"http://127.0.0.1:{PORT}"
     (tmp_path / ".ssh").mkdir()
     settings = {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none", "HOME": str(tmp_path)}
@@ -43,6 +47,8 @@ def aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         finally:
             server.terminate()
             server.wait()
+            for kept in (client_cache, resource_cache):
+                kept.cache_clear()
 
 
 @pytest.mark.slow

@@ -223,7 +223,8 @@ def test_killed_amid_its_trials_a_search_goes_on(tmp_path: Path, start_run: Star
     assert again.returncode == 0, output
     after = {row["stage_id"]: row for row in store.table().to_pylist()}
     assert all(after[stage_id] == row for stage_id, row in before.items())
-    assert {row["attempt"] for row in after.values()} == {0}
+    # The second attempt of what was killed in its midst; nothing that had a row has run again.
+    assert {row["attempt"] for row in after.values()} <= {0, 1}
     assert {row["status"] for row in after.values()} == {"finished"}
     assert len(rows_of(store, "tune")) == 2 * TRIALS
     assert len(rows_of(store, "science")) == 5
