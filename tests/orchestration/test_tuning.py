@@ -17,7 +17,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from mfscale.cli._catalogue import catalogue
 from mfscale.orchestration import Summary, run, verify
-from mfscale.results import Store
+from mfscale.results import Store, log_file
 from mfscale.study import (
     Choice,
     StudyGraph,
@@ -211,20 +211,23 @@ def test_killed_amid_its_trials_a_search_goes_on(tmp_path: Path, start_run: Star
         time.sleep(0.005)
     driver.send_signal(signal.SIGKILL)
     driver.communicate(timeout=60)
-    time.sleep(1)  # until its workers are gone, which outlive it for a moment
     store = Store(path)
+    while store.is_used():  # by its workers, which outlive it for a moment
+        time.sleep(0.2)
     before = {row["stage_id"]: row for row in store.table().to_pylist()}
     trials = [row for row in before.values() if row["purpose"] == "tune"]
     assert trials
     assert len(trials) < 2 * TRIALS, "killed too late to show anything"
 
+    logs = {path.relative_to(store.path).as_posix() for path in store.path.glob("logs/**/*")}
     again = start_run(TUNED, path)
     output, _ = again.communicate(timeout=300)
     assert again.returncode == 0, output
     after = {row["stage_id"]: row for row in store.table().to_pylist()}
     assert all(after[stage_id] == row for stage_id, row in before.items())
-    # The second attempt of what was killed in its midst; nothing that had a row has run again.
-    assert {row["attempt"] for row in after.values()} <= {0, 1}
+    # What was killed in its midst has a log and no row: that alone is at its second attempt.
+    cut = {k for k in after if log_file(k, 0) in logs and k not in before}
+    assert {k: row["attempt"] for k, row in after.items()} == {k: int(k in cut) for k in after}
     assert {row["status"] for row in after.values()} == {"finished"}
     assert len(rows_of(store, "tune")) == 2 * TRIALS
     assert len(rows_of(store, "science")) == 5
