@@ -1,6 +1,5 @@
 """``adopt``: take a model that was trained elsewhere as a finished stage."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -30,9 +29,7 @@ def adopt(
     The model must fit the stage: architecture and its settings, elements, heads, methods. It is
     evaluated as a trained one; its row says where it came from, and that it was adopted.
     """
-    import pyarrow as pa
-
-    from mfscale.results import ERRORS_SCHEMA, Store, StoreError, checkpoint
+    from mfscale.results import Store, StoreError, checkpoint, errors_table
     from mfscale.training import POTENTIAL, adopt_stage
 
     graph = expand_to_run(study, store)
@@ -47,8 +44,7 @@ def adopt(
                 wanted, source, checkpoint_dir=lambda stage_id: files.path(checkpoint(stage_id))
             )
             files.saved(files.path(model))
-        errors = pa.Table.from_pylist([asdict(error) for error in result.errors], ERRORS_SCHEMA)
-        opened.publish_errors(wanted.id, errors)
+        opened.publish_errors(wanted.id, errors_table(map(vars, result.errors)))
         opened.publish({**result.row, "attempt": opened.next_attempt(wanted.id)})
     ends = [
         e

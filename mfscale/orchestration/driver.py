@@ -165,8 +165,8 @@ def _tune(
     """Run the campaign as one Tune experiment whose own files, in `folder`, are thrown away."""
     from ray import tune  # noqa: PLC0415 - see connected
 
-    from mfscale.orchestration.forgetting import Forgetting  # noqa: PLC0415 - likewise
     from mfscale.orchestration.gpus import reserved, smallest_memory  # noqa: PLC0415 - likewise
+    from mfscale.orchestration.in_order import InOrder  # noqa: PLC0415 - likewise
     from mfscale.orchestration.searcher import GraphSearcher  # noqa: PLC0415 - likewise
     from mfscale.orchestration.trainable import StageTrainable  # noqa: PLC0415 - likewise
 
@@ -181,6 +181,7 @@ def _tune(
         tune.with_resources(StageTrainable, reserved),
         tune_config=tune.TuneConfig(
             search_alg=GraphSearcher(campaign),
+            scheduler=InOrder(),
             num_samples=-1,
             max_concurrent_trials=campaign.rooms.at_once,
             reuse_actors=True,
@@ -189,7 +190,6 @@ def _tune(
             name="run",
             storage_path=str(folder / "tune"),
             verbose=0,
-            callbacks=[Forgetting()],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=0),  # the campaign sees to them
         ),

@@ -14,11 +14,11 @@ import pyarrow as pa
 
 from mfscale.results import (
     CURVE_SCHEMA,
-    ERRORS_SCHEMA,
     Held,
     Store,
     StoreError,
     checkpoint,
+    errors_table,
     log_file,
     turn,
 )
@@ -250,9 +250,7 @@ def _publish(
         stage_id, pa.Table.from_pylist([vars(p) for p in result.curve], CURVE_SCHEMA)
     )
     if result.errors:  # tuning trials have none: they never see the test structures
-        store.publish_errors(
-            stage_id, pa.Table.from_pylist([vars(e) for e in result.errors], ERRORS_SCHEMA)
-        )
+        store.publish_errors(stage_id, errors_table(map(vars, result.errors)))
     row = {
         **result.row,
         "attempt": attempt,

@@ -22,6 +22,7 @@ from mfscale.results.schema import (
     STATUSES,
 )
 from mfscale.results.store import Store, checkpoint, is_there, log_file
+from mfscale.results.tables import errors_table
 from mfscale.results.turn import turn
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ __all__ = [
     "below",
     "causes",
     "checkpoint",
+    "errors_table",
     "flatten",
     "group",
     "in_natural_order",

@@ -1,6 +1,6 @@
 """Errors of a potential: every head against every method that has labels, in meV and meV/Å."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -36,15 +36,25 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class StructureError:
-    """Error of one head against one method on one test structure."""
+class StructureErrors:
+    """Errors of one head against one method on k test structures, by columns of a store's table.
 
-    structure: int
-    n_atoms: int
+    Attributes
+    ----------
+    structure, n_atoms
+        Index in the dataset and number of atoms, (k,).
+    energy_error_mev
+        Predicted minus reference total energy, (k,).
+    forces_mae_mev_per_a
+        MAE of each structure's force components, (k,); None if the method has no forces.
+    """
+
+    structure: npt.NDArray[np.int64]
+    n_atoms: npt.NDArray[np.int64]
     head: str
     method: str
-    energy_error_mev: float
-    forces_mae_mev_per_a: float | None
+    energy_error_mev: Floats
+    forces_mae_mev_per_a: Floats | None
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,7 @@ class Evaluator:
         sets: dict[str, LabelledSet],
         moment: Moment,
         output: Output | None = None,
-    ) -> tuple[list[Evaluation], list[StructureError]]:
+    ) -> tuple[list[Evaluation], list[StructureErrors]]:
         """Errors of every head on the test subset, and of those in `sets` on their validation part.
 
         `output` computes what the network would, where there is a quicker way.
@@ -96,15 +106,16 @@ class Evaluator:
         method's labels, where there are any.
         """
         found: list[Evaluation] = []
-        per_structure: list[StructureError] = []
+        per_structure: list[StructureErrors] = []
         for head, scale in potential.heads.items():
             predicted = self.predict(potential, head, self.test, output)
             if scale.minus is not None:
                 predicted = self._on_top_of(scale.minus, predicted)
             for method in self.dataset.methods:
-                values, rows = self._errors(head, scale.method, method, predicted, moment)
-                found += values
-                per_structure += rows
+                aligned = method != scale.method
+                compared = self._compare(method, self.test, predicted, aligned=aligned)
+                found += compared.summary(head, method, "t", moment)
+                per_structure.append(compared.by_structure(head, method))
         return found + self.validate(potential, sets, moment, output), per_structure
 
     def validate(
@@ -175,13 +186,6 @@ class Evaluator:
         return Prediction(
             energies_ev=composition @ offsets, forces_ev_a=np.zeros((int(composition.sum()), 3))
         )
-
-    def _errors(
-        self, head: str, own: str, method: str, predicted: Prediction, moment: Moment
-    ) -> tuple[list[Evaluation], list[StructureError]]:
-        compared = self._compare(method, self.test, predicted, aligned=method != own)
-        rows = list(compared.rows(head, method))
-        return compared.summary(head, method, "t", moment), rows
 
     def _on_top_of(self, method: str, difference: Prediction) -> Prediction:
         """Predictions for the test structures, given what they add to a method's labels.
@@ -257,21 +261,16 @@ class Comparison:
             )
         ]
 
-    def rows(self, head: str, method: str) -> Iterator[StructureError]:
-        """The error of each structure."""
-        forces: list[float | None] = [None] * len(self.structures)
+    def by_structure(self, head: str, method: str) -> StructureErrors:
+        """The errors of each structure."""
+        forces = None
         if self.forces_ev_a is not None and len(self.structures):
             first = np.concatenate([[0], np.cumsum(self.n_atoms)[:-1]])
             sums = np.add.reduceat(np.abs(self.forces_ev_a).sum(axis=1), first)
-            forces = (1e3 * sums / (3 * self.n_atoms)).tolist()
-        for structure, n_atoms, energy, force in zip(
-            self.structures.tolist(),
-            self.n_atoms.tolist(),
-            (1e3 * self.energy_ev).tolist(),
-            forces,
-            strict=True,
-        ):
-            yield StructureError(structure, n_atoms, head, method, energy, force)
+            forces = 1e3 * sums / (3 * self.n_atoms)
+        return StructureErrors(
+            self.structures, self.n_atoms, head, method, 1e3 * self.energy_ev, forces
+        )
 
 
 def to_torch(

@@ -34,7 +34,7 @@ from mfscale.training.evaluation import (
     Evaluation,
     Moment,
     Output,
-    StructureError,
+    StructureErrors,
     nothing,
 )
 from mfscale.training.header import POTENTIAL, PROGRESS
@@ -65,7 +65,7 @@ class StageResult:
 
     row: dict[str, Any]
     curve: list[CurvePoint]
-    errors: list[StructureError]
+    errors: list[StructureErrors]
 
 
 def run_stage(
@@ -123,7 +123,7 @@ def run_stage(
     with trainable_part(network, stage.trainable, stage.heads, seed=stage.seed) as parameters:
         outcome = run.train(parameters, checkpoint_every_s, hopeless, interrupted)
     after: list[Evaluation] = []
-    errors: list[StructureError] = []
+    errors: list[StructureErrors] = []
     if outcome.stop_reason != "diverged":
         after, errors = run.evaluate("end", run.output)
         if stage.purpose == "science":  # nothing starts from a trial
@@ -180,7 +180,7 @@ class _Run:
 
     def evaluate(
         self, moment: Moment, output: Output | None
-    ) -> tuple[list[Evaluation], list[StructureError]]:
+    ) -> tuple[list[Evaluation], list[StructureErrors]]:
         evaluator = self.labelled.evaluator
         if self.stage.purpose == "tune":  # which never sees the test structures
             return evaluator.validate(self.potential, self.sets, moment, output), []

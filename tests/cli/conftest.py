@@ -15,7 +15,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from mfscale.cli import app, main
-from mfscale.results import CURVE_SCHEMA, ERRORS_SCHEMA, Store
+from mfscale.results import CURVE_SCHEMA, Store, errors_table
 from mfscale.study import Stage
 
 STUDY = """
@@ -53,9 +53,8 @@ def store(tmp_path_factory: pytest.TempPathFactory, study_file: Path) -> Store:
     for stage in stages[:-1]:
         result = run_stage(stage, checkpoint_dir=filled.checkpoint_dir)
         curve = pa.Table.from_pylist([asdict(point) for point in result.curve], CURVE_SCHEMA)
-        errors = pa.Table.from_pylist([asdict(error) for error in result.errors], ERRORS_SCHEMA)
         filled.publish_curve(stage.id, curve)
-        filled.publish_errors(stage.id, errors)
+        filled.publish_errors(stage.id, errors_table(map(vars, result.errors)))
         filled.publish({**result.row, "attempt": 0})
     filled.compact()
     return filled

@@ -10,11 +10,11 @@ import torch
 from mfscale.data import Dataset, LabelledSet, neighbour_graphs
 from mfscale.study import Stage
 from mfscale.training import POTENTIAL, Potential, TrainingError, load_potential, run_stage
-from mfscale.training.evaluation import CHUNK, Evaluation, Evaluator, StructureError
+from mfscale.training.evaluation import CHUNK, Evaluation, Evaluator, StructureErrors
 
 Plan = Callable[..., list[Stage]]
 MakeFew = Callable[[Callable[[dict[str, np.ndarray]], None]], Dataset]
-Errors = tuple[list[Evaluation], list[StructureError]]
+Errors = tuple[list[Evaluation], list[StructureErrors]]
 
 DFT = {"heads": {"dft": {"subset": "b", "size": 60, "validation": 16}}}
 PER_ELEMENT_EV = np.array([3.0, -50.0, 20.0, 7.0])
@@ -99,19 +99,20 @@ def test_only_offsets_of_other_methods_are_forgiven(
 def test_errors_of_structures_average_to_the_error_reported(
     few: Dataset, potential: Potential
 ) -> None:
-    found, rows = evaluate(few, potential)
-    for method in few.methods:
-        own = [row for row in rows if row.method == method]
+    found, parts = evaluate(few, potential)
+    assert [(part.head, part.method) for part in parts] == [("dft", m) for m in few.methods]
+    for method, own in zip(few.methods, parts, strict=True):
         expected = np.intersect1d(few.test_structures(), few.labelled_structures(method))
-        assert [row.structure for row in own] == expected.tolist()
-        assert [row.n_atoms for row in own] == few.n_atoms(expected).tolist()
-        energy = [abs(row.energy_error_mev) for row in own]
-        assert np.mean(energy) == pytest.approx(value(found, method, "energy_mae", "meV"))
-        forces = [row.forces_mae_mev_per_a for row in own]
+        assert own.structure.tolist() == expected.tolist()
+        assert own.n_atoms.tolist() == few.n_atoms(expected).tolist()
+        assert np.abs(own.energy_error_mev).mean() == pytest.approx(
+            value(found, method, "energy_mae", "meV")
+        )
         if method == "cc":
-            assert set(forces) == {None}
+            assert own.forces_mae_mev_per_a is None
         else:
-            mean = np.average(forces, weights=[row.n_atoms for row in own])
+            assert own.forces_mae_mev_per_a is not None
+            mean = np.average(own.forces_mae_mev_per_a, weights=own.n_atoms)
             assert mean == pytest.approx(value(found, method, "forces_mae", "meV/Å"))
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from mfscale.data import Dataset
-from mfscale.results import CURVE_SCHEMA, ERRORS_SCHEMA, SCHEMA, Store
+from mfscale.results import CURVE_SCHEMA, SCHEMA, Store, errors_table
 from mfscale.study import Stage
 from mfscale.training import POTENTIAL, StageResult, TrainingError, load_potential
 
@@ -37,15 +37,26 @@ def test_a_result_fits_the_store(few: Dataset, plan: Plan, run: Run, tmp_path: P
     result = run(stage)
     store = Store(tmp_path / "store", create=True)
     store.publish({**result.row, "attempt": 0})
-    for publish, entries, schema in (
-        (store.publish_curve, result.curve, CURVE_SCHEMA),
-        (store.publish_errors, result.errors, ERRORS_SCHEMA),
-    ):
-        publish(stage.id, pa.Table.from_pylist([dataclasses.asdict(e) for e in entries], schema))
+    curve = pa.Table.from_pylist(
+        [dataclasses.asdict(point) for point in result.curve], CURVE_SCHEMA
+    )
+    store.publish_curve(stage.id, curve)
+    store.publish_errors(stage.id, errors_table(map(vars, result.errors)))
     assert store.row(stage.id) == {**dict.fromkeys(BY_DRIVER), **result.row, "attempt": 0}
     assert set(result.row) == set(SCHEMA.names) - BY_DRIVER
     assert store.curve(stage.id)["step"].to_pylist() == [0, 10, 20]
-    assert store.errors(stage.id).num_rows == len(result.errors)
+    written = store.errors(stage.id).to_pandas()
+    assert [*written.groupby(["head", "method"], sort=False).groups] == [
+        (part.head, part.method) for part in result.errors
+    ]
+    for part in result.errors:
+        rows = written[written["method"] == part.method]
+        for name in ("structure", "n_atoms", "energy_error_mev"):
+            np.testing.assert_array_equal(rows[name], getattr(part, name))
+        if part.forces_mae_mev_per_a is None:
+            assert rows["forces_mae_mev_per_a"].isna().all()
+        else:
+            np.testing.assert_array_equal(rows["forces_mae_mev_per_a"], part.forces_mae_mev_per_a)
 
 
 @pytest.mark.parametrize("step", [CC, DFT])
