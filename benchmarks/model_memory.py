@@ -21,7 +21,7 @@ from mfscale.data import keys, neighbour_graphs, open_dataset, pack
 from mfscale.models import LADDER
 from mfscale.models.build import build
 from mfscale.models.headed import Batch, HeadedModel, energy_and_forces
-from mfscale.training.evaluation import to_torch
+from mfscale.training.transfer import batch_on
 
 BATCHES = ((4, 5.0), (8, 5.0), (16, 5.0), (8, 1.3), (8, 2.3))
 """Molecules, and a cutoff in Å that gives them few neighbours or many."""
@@ -33,7 +33,7 @@ def made(n: int, cutoff_a: float) -> Batch:
     structures = dataset.labelled_structures("cc")[:1000]
     largest = structures[np.argsort(-dataset.n_atoms(structures), kind="stable")[:n]]
     packed = pack(dataset, neighbour_graphs(dataset, cutoff_a), largest)
-    batch = to_torch(packed.batch(np.arange(n)), torch.device("cpu"))
+    batch = batch_on(packed.batch(np.arange(n)), torch.device("cpu"))
     return {**batch, keys.HEAD: torch.zeros(n, dtype=torch.int64)}
 
 

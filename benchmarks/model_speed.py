@@ -16,7 +16,7 @@ from mfscale.data import keys, neighbour_graphs, open_dataset, pack
 from mfscale.models import LADDER
 from mfscale.models.build import build
 from mfscale.models.headed import energy_and_forces
-from mfscale.training.evaluation import to_torch
+from mfscale.training.transfer import batch_on
 
 BATCH = 32
 SECONDS = 4.0
@@ -39,7 +39,7 @@ def structures_per_second(architecture: str, size: str, *, forces: bool) -> floa
     optimizer = torch.optim.AdamW(network.parameters(), fused=True)
 
     def step() -> None:
-        batch = to_torch(packed.batch(np.arange(BATCH)), torch.device("cpu"))
+        batch = batch_on(packed.batch(np.arange(BATCH)), torch.device("cpu"))
         batch[keys.HEAD] = torch.zeros(BATCH, dtype=torch.int64)
         optimizer.zero_grad()
         if forces:

@@ -12,6 +12,7 @@ import torch
 from mfscale.data import Dataset, Graphs, LabelledSet, collate, fit_offsets, keys
 from mfscale.models.headed import Batch, energy_and_forces
 from mfscale.training.potential import Potential
+from mfscale.training.transfer import batch_on
 
 Floats = npt.NDArray[np.float64]
 Moment = Literal["start", "end", "baseline"]
@@ -149,7 +150,7 @@ class Evaluator:
         energies, forces = [], []
         for start in range(0, len(structures), self.chunk):
             chosen = structures[start : start + self.chunk]
-            batch = to_torch(collate(self.dataset, self.graphs, chosen), self.device)
+            batch = batch_on(collate(self.dataset, self.graphs, chosen), self.device)
             batch[keys.HEAD] = torch.full_like(batch[keys.N_ATOMS], index)
             energy, force = output(batch)
             energies.append(energy.detach().double().cpu().numpy())
@@ -271,10 +272,3 @@ class Comparison:
         return StructureErrors(
             self.structures, self.n_atoms, head, method, 1e3 * self.energy_ev, forces
         )
-
-
-def to_torch(
-    batch: dict[str, npt.NDArray[np.generic]], device: torch.device
-) -> dict[str, torch.Tensor]:
-    """A batch of arrays as tensors on `device`."""
-    return {key: torch.from_numpy(array).to(device) for key, array in batch.items()}

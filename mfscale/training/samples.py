@@ -10,8 +10,8 @@ import torch
 from mfscale.data import Dataset, Graphs, LabelledSet, Packed, keys, pack
 from mfscale.models.headed import Batch
 from mfscale.study import Head
-from mfscale.training.evaluation import to_torch
 from mfscale.training.potential import Potential
+from mfscale.training.transfer import batch_on, sent
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class Samples:
 
     def batch(self, chosen: npt.NDArray[np.int64]) -> Batch:
         """The labelled batch of the samples at positions `chosen`."""
-        batch = to_torch(self.packed.batch(chosen), self.device)
-        batch[keys.HEAD] = torch.from_numpy(self.head[chosen]).to(self.device)
+        batch = batch_on(self.packed.batch(chosen), self.device)
+        batch[keys.HEAD] = sent(self.head[chosen], self.device)
         batch[keys.WEIGHT] = self._real(self.weight[chosen])
         batch[keys.SCALE] = self._real(self.scale_ev[chosen])
         batch[keys.ENERGY] = self._real(self.energy_ev[chosen])
@@ -64,7 +64,7 @@ class Samples:
         return [self.batch(part) for part in np.array_split(chosen, min(n, len(chosen)))]
 
     def _real(self, array: npt.NDArray[np.floating]) -> torch.Tensor:
-        return torch.from_numpy(array).to(self.device, self.dtype)
+        return sent(array, self.device, self.dtype)
 
 
 class Order:

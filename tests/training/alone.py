@@ -1,7 +1,6 @@
 """Run the stage of FOLDER/stage.json alone in this process: python alone.py FOLDER EVERY_S."""
 
-import dataclasses
-import json
+import pickle
 import sys
 from pathlib import Path
 
@@ -17,4 +16,4 @@ result = run_stage(
     checkpoint_dir=lambda stage_id: folder / stage_id,
     checkpoint_every_s=float(sys.argv[2]),
 )
-(folder / "result.json").write_text(json.dumps(dataclasses.asdict(result), default=str))
+(folder / "result.pickle").write_bytes(pickle.dumps(result))

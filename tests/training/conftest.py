@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -109,12 +110,12 @@ def run(tmp_path: Path) -> Callable[..., StageResult]:
 @pytest.fixture(scope="session")
 def reproducible() -> Callable[[StageResult], dict[str, Any]]:
     """All of a result that an equal run must repeat bit by bit, as JSON holds it."""
-    return lambda result: _reproducible(json.dumps(dataclasses.asdict(result), default=str))
+    return _reproducible
 
 
 @pytest.fixture(scope="session")
 def start_alone() -> Callable[..., subprocess.Popen[bytes]]:
-    """Start a stage in a process of its own, which leaves ``result.json`` in the folder."""
+    """Start a stage in a process of its own, which leaves ``result.pickle`` in the folder."""
 
     def start_alone(stage: Stage, folder: Path, every_s: float = 60.0) -> subprocess.Popen[bytes]:
         folder.mkdir(parents=True, exist_ok=True)
@@ -127,10 +128,16 @@ def start_alone() -> Callable[..., subprocess.Popen[bytes]]:
 @pytest.fixture(scope="session")
 def result_alone() -> Callable[[Path], dict[str, Any]]:
     """Read what a process left, in the form of `reproducible`."""
-    return lambda folder: _reproducible((folder / "result.json").read_text())
+    return lambda folder: _reproducible(
+        pickle.loads((folder / "result.pickle").read_bytes())  # noqa: S301 - our own
+    )
 
 
-def _reproducible(text: str) -> dict[str, Any]:
+def _reproducible(stage_result: StageResult) -> dict[str, Any]:
+    text = json.dumps(
+        dataclasses.asdict(stage_result),
+        default=lambda value: value.tolist() if isinstance(value, np.ndarray) else str(value),
+    )
     result: dict[str, Any] = json.loads(text)
     for entry in (result["row"], *result["curve"]):
         for key in VARIES & entry.keys():
