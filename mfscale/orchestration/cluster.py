@@ -15,6 +15,7 @@ from mfscale.results import StoreError
 LOCAL = "local"
 """In the place of a cluster's address: a Ray of our own."""
 _QUIET = {
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "1",  # stages without a GPU see none
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_USAGE_STATS_ENABLED": "0",

@@ -33,7 +33,7 @@ def smallest_memory() -> int | None:
     ]
     try:
         memories: list[int | None] = ray.get(found, timeout=_PATIENCE_S)
-    except ray.exceptions.GetTimeoutError:  # others have all of it
+    except ray.exceptions.RayError:  # others have all of it, or its node is gone
         return None
     told = [memory for memory in memories if memory is not None]
     return min(told) if told and len(told) == len(memories) else None

@@ -25,7 +25,7 @@ from mfscale.results import (
 from mfscale.results.errors import StorageError
 from mfscale.results.place import Local
 from mfscale.study import Stage
-from mfscale.training import POTENTIAL, PROGRESS, Interrupted, is_out_of_memory
+from mfscale.training import POTENTIAL, PROGRESS, Interrupted, is_lost_gpu, is_out_of_memory
 
 if TYPE_CHECKING:
     from mfscale.training import StageResult
@@ -127,7 +127,7 @@ def run_one(
 
     The row is published last: whatever it points to is there when it is. An exception in training
     is reported as a failed stage, with its message and log in the store; raised, it would cost
-    Tune the worker.
+    Tune the worker. So only that is raised which leaves the process unable to use its GPU.
 
     Parameters
     ----------
@@ -213,6 +213,9 @@ def _run(
             if is_out_of_memory(error):
                 LOGGER.warning("stage %s: %s", stage.id, _at_a_glance(error))
                 return {"status": OUT_OF_MEMORY, "reason": _at_a_glance(error)}
+            if is_lost_gpu(error):  # raised, it costs Tune the worker, and so it should
+                LOGGER.warning("stage %s loses its worker: %s", stage.id, _at_a_glance(error))
+                raise
             LOGGER.exception("stage %s failed", stage.id)
             reason = f"{type(error).__name__}: {error}".replace(str(files.path(".")), str(store))
             with suppress(StoreError):  # of a disk that is full: then the run tells, but no row

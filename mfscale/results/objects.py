@@ -212,14 +212,18 @@ class Objects:
 
     def _require_conditions(self) -> None:
         """Raise StorageError if this storage ignores conditions, which would cost rows."""
-        name = f".probe-{uuid4().hex}"
+        name, ignored = f".probe-{uuid4().hex}", None
         try:
-            ignored = self.put_new(name, b"1") and self.put_new(name, b"2")
+            first = self.create(name, b"1")
+            if self.create(name, b"2"):
+                ignored = "created only if there is none (If-None-Match)"
+            elif first and self.replace(name, b"3", first) and self.replace(name, b"4", first):
+                ignored = "replaced only if it is still the one that was read (If-Match)"
         finally:
             self.delete([name])
         if ignored:
             raise StorageError(
-                "it ignores that an object is to be created only if there is none",
+                f"it ignores that an object is to be {ignored}",
                 "upgrade its server, or take storage that has conditional writes (docs/stores.md)",
             )
 

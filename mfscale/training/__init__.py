@@ -7,7 +7,7 @@ first use of what needs it.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from mfscale.training.errors import Interrupted, TrainingError, is_out_of_memory
+from mfscale.training.errors import Interrupted, TrainingError, is_lost_gpu, is_out_of_memory
 from mfscale.training.header import POTENTIAL, PROGRESS, Header, disagreements, read_header
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ __all__ = [
     "disagreements",
     "discard_progress",
     "export_native",
+    "is_lost_gpu",
     "is_out_of_memory",
     "load_potential",
     "read_header",

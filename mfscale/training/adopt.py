@@ -45,6 +45,7 @@ def adopt_stage(
     """
     began, started_at, device = time.perf_counter(), datetime.now(UTC), torch.device("cpu")
     potential, history = load_potential(source)
+    potential.network.to(device)
     there = labelled(stage, device)
     _require_fit(stage, potential, there.dataset.elements, source)
     start, errors = there.evaluator.evaluate(potential, there.sets, "start")

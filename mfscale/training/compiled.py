@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from mfscale.data import keys
 from mfscale.models.headed import Batch, HeadedModel
 from mfscale.training.artefacts import Artefacts
+from mfscale.training.errors import is_lost_gpu, is_out_of_memory
 from mfscale.training.potential import Predict, in_ev
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
@@ -127,7 +128,9 @@ def _make(
             artefacts.made()
     except NotCompiledError as error:
         return str(error)
-    except Exception as error:  # noqa: BLE001 - torch's compilers raise what they like
+    except Exception as error:
+        if is_out_of_memory(error) or is_lost_gpu(error):  # which says nothing of the code
+            raise
         return f"{type(error).__name__}: {error}".splitlines()[0][:300]
     LOGGER.info("compiled in %.0f s", time.perf_counter() - began)
     return graph

@@ -8,20 +8,25 @@ class TrainingError(ValueError):
 
 
 _TOO_LITTLE_MEMORY = (
-    "CUDA out of memory",
-    "CUDA error: out of memory",
-    "CUBLAS_STATUS_ALLOC_FAILED",
+    "out of memory",
+    "cublas_status_alloc_failed",
+    "cublas_status_not_initialized",
     "can't allocate memory",
 )
-"""What torch says, in errors of no class of their own where it is compiled code that says it."""
+"""What torch says, CUDA's driver, Triton, and cuBLAS where others have filled the GPU."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that there was too little memory, of a GPU or of the machine."""
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    text = str(error)
+    text = str(error).lower()
     return isinstance(error, MemoryError) or any(said in text for said in _TOO_LITTLE_MEMORY)
+
+
+def is_lost_gpu(error: BaseException) -> bool:
+    """Whether an error says that this process can do nothing more on its GPU."""
+    return type(error).__name__ == "AcceleratorError" and not is_out_of_memory(error)
 
 
 class Interrupted(Exception):  # noqa: N818 - nothing is wrong

@@ -152,9 +152,9 @@ class Evaluator:
             chosen = structures[start : start + self.chunk]
             batch = batch_on(collate(self.dataset, self.graphs, chosen), self.device)
             batch[keys.HEAD] = torch.full_like(batch[keys.N_ATOMS], index)
-            energy, force = output(batch)
-            energies.append(energy.detach().double().cpu().numpy())
-            forces.append(force.detach().double().cpu().numpy())
+            energy, force = map(_array, output(batch))  # nothing that keeps the graph alive
+            energies.append(energy)
+            forces.append(force)
         scale = potential.heads[head].energy_scale_ev
         return Prediction(
             energies_ev=scale * np.concatenate(energies)
@@ -223,6 +223,10 @@ class Evaluator:
             forces = missed[np.repeat(labelled, n_atoms)]
             forces = None if np.isnan(forces).any() else forces
         return Comparison(structures[labelled], n_atoms[labelled], misses, forces)
+
+
+def _array(tensor: torch.Tensor) -> Floats:
+    return tensor.detach().double().cpu().numpy()
 
 
 @dataclass(frozen=True)

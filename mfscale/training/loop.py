@@ -157,28 +157,37 @@ class Trainer:
         hopeless: Hopeless = never,
         interrupted: Callable[[], bool] = undisturbed,
     ) -> Outcome:
-        """Train to the end, calling `save` at validations at least `save_every_s` seconds apart.
+        """Train to the end, calling `save` before the first step after each `save_every_s` seconds.
 
         `hopeless` is asked after each validation, `interrupted` before each step: if so, the
         progress is saved and `Interrupted` raised.
         """
-        began = saved = time.perf_counter()
+        began = saved_s = time.perf_counter()
         now = self._restored(progress) if progress else self._started()
-        before_s = now.elapsed_s
+        before_s, saved_step, asked = now.elapsed_s, now.step, False
+
+        def pause() -> bool:
+            nonlocal asked
+            asked = interrupted()
+            return asked or (
+                now.step > saved_step and time.perf_counter() - saved_s >= save_every_s
+            )
+
         stop = self._stop(now)
         while stop is None:
-            mean_loss = self._train_until_validation(now, interrupted)
+            mean_loss = self._train_until_validation(now, pause)
             now.elapsed_s = before_s + time.perf_counter() - began
             if mean_loss is None:
                 save(self._snapshot(now))
-                raise Interrupted(f"stopped at step {now.step}, as asked; it goes on from there")
+                if asked:
+                    reached = f"stopped at step {now.step}, as asked"
+                    raise Interrupted(f"{reached}; it goes on from there")
+                saved_s, saved_step = time.perf_counter(), now.step
+                continue
             self._record(now, mean_loss)
             stop = self._stop(now)
             if stop is None and hopeless(now.step, now.curve[-1].validation_energy_mae_mev):
                 stop = "pruned"
-            if stop is None and time.perf_counter() - saved >= save_every_s:
-                save(self._snapshot(now))
-                saved = time.perf_counter()
         _load(self.parameters, now.best)
         self.optimizer.zero_grad()  # the network is kept, and its gradients would be
         return Outcome(
@@ -219,18 +228,18 @@ class Trainer:
         return progress
 
     def _train_until_validation(
-        self, progress: Progress, interrupted: Callable[[], bool]
+        self, progress: Progress, pause: Callable[[], bool]
     ) -> float | None:
-        """Step to the next validation; the mean training loss since the last, None if interrupted.
+        """Step to the next validation; the mean training loss since the last, None if it paused.
 
-        A run that diverges is not interrupted: it ends at the validation.
+        A run that diverges does not pause: it ends at the validation.
         """
         every = self.settings.validate_every
         end = min(self.settings.max_steps, (progress.step // every + 1) * every)
         device = self.parameters[0].device
         total = torch.tensor(progress.loss_sum, dtype=torch.float64, device=device)
         while progress.step < end:
-            if interrupted() and math.isfinite(so_far := float(total)):
+            if pause() and math.isfinite(so_far := float(total)):
                 progress.loss_sum = so_far
                 return None
             total += self._step(progress.step)

@@ -326,15 +326,20 @@ class _Run:
         self, whole: Batch, parts: Sequence[Batch], predict: Predict, *, forces: bool
     ) -> Validation:
         with torch.set_grad_enabled(forces):
-            outputs = [predict(part) for part in parts]
-        energy = torch.cat([e.detach() for e, _ in outputs])
-        force = torch.cat([f.detach() for _, f in outputs if f is not None]) if forces else None
+            outputs = [_detached(predict(part)) for part in parts]  # before the next is predicted
+        energy = torch.cat([e for e, _ in outputs])
+        force = torch.cat([f for _, f in outputs if f is not None]) if forces else None
         value = float(loss(energy, force, whole, self.stage.hyperparameters))
         miss = (energy - whole[keys.ENERGY]).abs().mean()
         force_miss = None if force is None else (force - whole[keys.FORCES]).abs().nanmean()
         return Validation(
             value, float(1e3 * miss), None if force_miss is None else float(1e3 * force_miss)
         )
+
+
+def _detached(found: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor | None]:
+    energy, forces = found
+    return energy.detach(), None if forces is None else forces.detach()
 
 
 def _unscaled(predict: Predict, dtype: torch.dtype) -> Output:

@@ -6,7 +6,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +17,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mfscale.results import CURVE_SCHEMA, FORMAT, Store, StoreError, write_archive
+from mfscale.results import (
+    CURVE_SCHEMA,
+    FORMAT,
+    Store,
+    StoreError,
+    open_place,
+    write_archive,
+)
 from mfscale.results.parquet import encode
 from tests.buckets import new_bucket
 
@@ -234,3 +244,52 @@ def test_an_endpoint_that_is_down_is_said_in_time(
     with pytest.raises(StoreError, match=r"no answer.*AWS_ENDPOINT_URL"):
         Store(f"{bucket}/down", create=True)
     assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize("header", ["If-None-Match", "If-Match"])
+def test_storage_that_ignores_a_condition_is_refused(
+    header: str, bucket: str, s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The S3 server behind one that forgets a header: a store would lose rows there."""
+    with forgetting(header, s3) as address:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", address)
+        with pytest.raises(StoreError, match=rf"ignores .*\({header}\)"):
+            Store(f"{bucket}/forgetful", create=True)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3)
+    assert open_place(bucket).tree("forgetful") == {}, "something was left behind"
+
+
+@contextmanager
+def forgetting(header: str, target: str) -> Iterator[str]:
+    """The address of a server that hands all on to another, but for one header."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            headers = {k: v for k, v in self.headers.items() if k.lower() != header.lower()}
+            connection = HTTPConnection(target.removeprefix("http://"))
+            connection.request(self.command, self.path, body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in ("transfer-encoding", "content-length", "connection"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = answer  # noqa: N815 - the library's names
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -38,7 +38,7 @@ def samples_of(stage: Stage, device: str = "cpu") -> tuple[Potential, Samples]:
     with torch.no_grad():  # a fresh readout is zero, and hands no gradient on
         for parameter in potential.network.parameters():
             noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
-            parameter.add_(noise, alpha=0.1)
+            parameter.add_(noise.to(parameter.device), alpha=0.1)
     heads = {n: (stage.heads[n], chosen, chosen.train) for n, chosen in there.sets.items()}
     dataset, graphs = there.dataset, there.graphs
     return potential, make_samples(dataset, graphs, potential, heads, torch.device(device))

@@ -65,6 +65,8 @@ def test_stages_give_their_memory_back(few: Dataset, plan: Plan, tmp_path: Path)
 @on_a_gpu
 def test_on_a_gpu_a_stage_has_its_share_and_no_more() -> None:
     total = torch.cuda.get_device_properties(0).total_memory
+    release()
+    before = torch.cuda.memory_reserved()  # other tests' networks and workspaces
     confine(0.25)
     try:
         with pytest.raises(torch.OutOfMemoryError) as said:
@@ -72,7 +74,7 @@ def test_on_a_gpu_a_stage_has_its_share_and_no_more() -> None:
         assert is_out_of_memory(said.value)
         torch.empty(total // 8, dtype=torch.uint8, device="cuda")
         release()
-        assert torch.cuda.memory_reserved() == 0
+        assert torch.cuda.memory_reserved() <= before
     finally:
         confine(1.0)
 
