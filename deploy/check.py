@@ -164,6 +164,8 @@ def main() -> int:
     logging.disable(logging.WARNING)
     try:
         found = faults(path)
+    except ImportError as error:
+        found = [f"{error}: pip install --no-deps boto3 botocore s3transfer jmespath"]
     except (OSError, KeyError, TypeError, AttributeError) as error:
         found = [f"no cluster file: {type(error).__name__}: {error}"]
     for fault in found:

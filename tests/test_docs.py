@@ -8,6 +8,7 @@ from pydantic_core import PydanticUndefined
 
 from mfscale.cli._catalogue import catalogue
 from mfscale.models import LADDER
+from mfscale.results import Store
 from mfscale.study import Hyperparameters, expand, load_study, parse_study, read_choices
 from mfscale.study.schema import STUDY_KEYS, HeadSpec, ModelSpec, StepSpec
 from mfscale.study.tuning import TuneSpec
@@ -53,3 +54,26 @@ def test_links_and_pictures_of_the_documents_exist() -> None:
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_column_of_the_page_is_there() -> None:
+    """Those whose name is whole, in the results that are shipped; views of ``sql`` too."""
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    named = {
+        name
+        for line in page.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`(\w+)`", line.split("|")[1])
+    }
+    store = Store(ROOT / "examples" / "embedded")
+    query = "select table_name, column_name from information_schema.columns"
+    columns: dict[str, set[str]] = {}
+    for row in store.sql(query).to_pylist():
+        columns.setdefault(row["table_name"], set()).add(row["column_name"])
+    assert len(named) > 10
+    assert named <= columns["results"]
+    evaluations = page.partition("an error a row:")[2].partition(".\n")[0]
+    assert (
+        set(re.findall(r"`(\w+)`", evaluations)) - {"baseline", "start", "end"}
+        == columns["evaluations"]
+    )

@@ -68,8 +68,8 @@ def mean_error(study: str, **equal: object) -> str:
     ("name", "study", "equal"),
     [
         ("direct", "strategies", {"used_by": "direct[0]"}),
-        ("two heads, DFT & CC", "strategies", {"used_by": "two-heads[0]"}),
-        ("three heads", "strategies", {"used_by": "three-heads[0]"}),
+        ("two heads, 300 DFT & CC", "strategies", {"used_by": "two-heads[0]"}),
+        ("three heads, 300 xTB & 300 DFT", "strategies", {"used_by": "three-heads[0]"}),
         ("1,000 xTB, then CC", "strategies", {"used_by": "finetune-xtb[1]"}),
         ("300 DFT, then CC", "strategies", {"used_by": "finetune[1]", "trainable": "all"}),
         ("… the readout alone", "strategies", {"used_by": "finetune[1]", "trainable": "readout"}),

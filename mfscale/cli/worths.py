@@ -100,7 +100,11 @@ def _worths(
     for found in others:
         against = _closest(without, found)
         x = labels or sorted(question.rows_of(found)[question.x].astype(float).unique())
-        price = _price(str(found.group[lead]), costs, target) if question.of_store else 0.0
+        price = 0.0
+        if question.of_store:
+            dataset = str(question.rows_of(found)["dataset"].iloc[0])
+            known = {**_mixing.costs_of(dataset), **costs}
+            price = _price(str(found.group[lead]), known, target)
         answers.append(ask(against, found, x, price=price))
     return answers
 
@@ -110,10 +114,15 @@ def _closest(candidates: "list[Fit]", found: "Fit") -> "Fit":
     return max(candidates, key=lambda c: sum(c.group[k] == v for k, v in found.group.items()))
 
 
-def _price(pretraining: str, given: dict[str, float], target: str) -> float:
-    """What the labels of ``xtb:b:1000 > dft:b:100+forces`` cost, in target labels; 0 if unknown."""
-    costs = {**_mixing.PAPER, **given}
+def _price(pretraining: str, costs: dict[str, float], target: str) -> float:
+    """What the labels of ``xtb:b:1000 > dft:b:100+forces`` cost, in target labels."""
+    from mfscale.scaling import FitError
+
     sets = [part.split(":") for step in pretraining.split(" > ") for part in step.split(" & ")]
-    if any(len(s) != 3 or s[0] not in costs for s in sets) or target not in costs:
+    if any(len(s) != 3 for s in sets):
         return 0.0
+    if unknown := {target, *(method for method, _, _ in sets)} - costs.keys():
+        raise FitError(
+            f"the cost of a label of {min(unknown)} is not known: --cost {min(unknown)}=…"
+        )
     return sum(costs[m] * float(n.removesuffix("+forces")) for m, _, n in sets) / costs[target]

@@ -43,6 +43,18 @@ def test_the_file_is_sound_once_the_group_is_named(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_without_what_ray_up_needs_the_remedy_is_said(folder: Path) -> None:
+    """As where mfscale alone is installed."""
+    shutil.copy(ROOT / "cluster.yaml", folder)
+    (folder / "botocore.py").write_text("raise ImportError('No module named botocore')")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder))
+        done = check(folder / "cluster.yaml", folder)
+    assert done.returncode == 2
+    assert "pip install --no-deps boto3 botocore" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_what_is_left_to_edit_is_named(folder: Path) -> None:
     shutil.copy(ROOT / "cluster.yaml", folder)
     done = check(folder / "cluster.yaml", folder)
