@@ -1,0 +1,56 @@
+"""A process that can do nothing more on its GPU, on real Ray: its stage goes on in another."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from mfscale.orchestration import Rates, run
+from mfscale.results import Store
+from mfscale.study import Stage, of_stage
+from mfscale.training import StageResult, is_lost_gpu, is_out_of_memory
+from tests.orchestration.conftest import SMALL, graph_of
+
+COUNTS = ("samples_seen", "train_time_s", "wall_time_s")
+
+
+def test_what_is_said_of_a_lost_gpu() -> None:
+    lost = torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+    full = torch.AcceleratorError("CUDA error: out of memory")
+    assert is_lost_gpu(lost)
+    assert not is_out_of_memory(lost)
+    assert is_out_of_memory(full)
+    assert not is_lost_gpu(full)
+    assert not is_lost_gpu(RuntimeError("CUDA error: an illegal memory access was encountered"))
+
+
+@pytest.mark.slow
+def test_a_stage_whose_process_lost_its_gpu_goes_on_in_another(tmp_path: Path) -> None:
+    graph = graph_of(SMALL)
+    store = Store(tmp_path / "store", create=True)
+    unlucky, hopeless = [s.id for s in graph.stages.values() if s.parent_id is None][:2]
+    notes = tmp_path / "notes"
+    notes.mkdir()
+
+    def train(stage: Stage, *_: object) -> StageResult:  # here: workers import none of the tests
+        before = list(notes.glob(f"{stage.id}-*"))
+        (notes / f"{stage.id}-{len(before)}").write_text(str(os.getpid()))
+        if stage.id == hopeless or (stage.id == unlucky and not before):
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+        row = {**of_stage(stage), "status": "finished", "reason": None, "warnings": []}
+        return StageResult({**row, **dict.fromkeys(COUNTS, 1)}, curve=[], errors=[])
+
+    summary = run(graph, store, estimate=Rates({}, {}, 0.0, 0), cpus=1, train=train)
+
+    first, second = ((notes / f"{unlucky}-{n}").read_text() for n in (0, 1))
+    assert first != second
+    row = store.row(unlucky)
+    assert row is not None
+    assert (row["status"], row["attempt"]) == ("finished", 1)
+    assert len(list(notes.glob(f"{hopeless}-*"))) == 3
+    failed = [ended for ended in summary.unfinished if ended.status == "failed"]
+    assert [ended.stage_id for ended in failed] == [hopeless]
+    assert "its worker died 3 times" in failed[0].reason
+    (log,) = store.path.glob(f"logs/{hopeless}-2.log")
+    assert "loses its worker: AcceleratorError: CUDA error: an illegal memory" in log.read_text()
