@@ -39,7 +39,7 @@ def dots(axes: Axes, y: float, errors: Sequence[float], colour: str, marker: str
     """Every replicate, and their geometric mean as a bar across."""
     axes.plot(errors, np.full(len(errors), y), marker, color=colour, mfc="white", ms=3.5, lw=0)
     mean = mean_of(pd.Series(errors))
-    axes.plot([mean, mean], [y - 0.28, y + 0.28], color=colour, lw=1.6)
+    axes.plot([mean, mean], [y - 0.2, y + 0.2], color=colour, lw=1.6)
 
 
 def strategies() -> Figure:
@@ -55,12 +55,13 @@ def strategies() -> Figure:
     means = np.log(frame[ERROR]).groupby(frame["name"]).mean().sort_values(ascending=False)
     figure = Figure(figsize=(5.2, 0.26 * len(means) + 0.7))
     axes = figure.add_axes((0.3, 0.13, 0.67, 0.82))
-    for labels, colour, marker in zip((50, 200), ordered_colours(2), MARKERS, strict=False):
+    series = zip((50, 200), (0.18, -0.18), ordered_colours(2), MARKERS, strict=False)
+    for labels, beside, colour, marker in series:
         chosen = frame[frame["cc_size"] == labels]
         for y, name in enumerate(means.index):
             errors = chosen.loc[chosen["name"] == name, ERROR].tolist()
             if errors:
-                dots(axes, y, errors, colour, marker)
+                dots(axes, y + beside, errors, colour, marker)
         axes.plot([], [], marker, color=colour, mfc="white", ms=3.5, label=f"{labels} CC labels")
     axes.set(xscale="log", yticks=range(len(means)), yticklabels=means.index)
     axes.set_xticks([100, 150, 200, 300, 400], ["100", "150", "200", "300", "400"])
@@ -79,19 +80,25 @@ def label_costs() -> Figure:
     for axes, size in zip(panels, SIZES, strict=True):
         here = frame["size"] == size
         direct = frame.loc[here & (frame["pretraining"] == "none"), ERROR]
-        axes.axhline(mean_of(direct), color=NEUTRAL, lw=1, label="direct")
+        nowhere = np.full(len(direct), 0.1)
+        axes.plot(nowhere, direct, "D", color=NEUTRAL, mfc="white", ms=3, label="direct")
+        axes.axhline(mean_of(direct), color=NEUTRAL, lw=1)
         for method, colour, marker in zip(COSTS, ordered_colours(2), MARKERS, strict=False):
             chosen = here & (sets["method"] == method)
             cost = sets.loc[chosen, "labels"].astype(float) * COSTS[method] / 1000
-            axes.plot(cost, frame.loc[chosen, ERROR], marker, color=colour, mfc="white", ms=3.5)
-            means = np.log(frame.loc[chosen, ERROR]).groupby(cost).mean()
-            axes.plot(means.index, np.exp(means), color=colour, label=NAMES[method])
+            runs = frame.loc[chosen, ERROR]
+            style = {"color": colour, "mfc": "white", "ms": 3.5, "label": NAMES[method]}
+            axes.plot(cost, runs, marker, **style)
+            means = np.log(runs).groupby(cost).mean()
+            axes.plot(means.index, np.exp(means), color=colour)
         axes.set(xscale="log", yscale="log", title=f"NequIP {size}")
-        axes.set_xticks([1, 10, 100], ["1", "10", "100"])
+        axes.set_xticks([0.1, 1, 10, 100], ["none", "1", "10", "100"])
+        axes.set_xticks([], minor=True)
         axes.set_yticks([100, 150, 200, 300], ["100", "150", "200", "300"])
         axes.set_yticks([], minor=True)
     panels[0].set_ylabel("CC test MAE (meV), 200 CC labels")
-    figure.supxlabel("cost of the pre-training labels, in CC labels", fontsize=8)
+    note = "cost of the pre-training labels, in CC labels; lines: geometric means of replicates"
+    figure.supxlabel(note, fontsize=8)
     panels[0].legend(frameon=False, fontsize=6)
     figure.subplots_adjust(left=0.1, right=0.99, bottom=0.2, top=0.9, wspace=0.08)
     return figure
@@ -116,8 +123,16 @@ def tuned_and_untuned() -> Figure:
                 ms=3,
             )
             means = np.log(rows[ERROR]).groupby(rows["n_parameters"].astype(float)).mean()
-            label = f"{name}, {'tuned' if tuned else 'defaults'}"
-            axes.plot(means.index, np.exp(means), style, color=colour, label=label)
+            axes.plot(means.index, np.exp(means), style, color=colour)
+            axes.plot(
+                [],
+                [],
+                style + marker,
+                color=colour,
+                mfc="white" if tuned else colour,
+                ms=3,
+                label=f"{name}, {'tuned' if tuned else 'defaults'}",
+            )
     axes.set(xscale="log", yscale="log", xlabel="parameters")
     ticks = [8784, 30288, 165536]
     axes.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
