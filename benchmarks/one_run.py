@@ -1,6 +1,7 @@
 """One training run, ours beside ``nequip-train`` and ``mace_run_train``.
 
-``python benchmarks/one_run.py [OUT.json] [--mace PATH] [--epochs SHORT LONG] [--no-compiled]``
+``python benchmarks/one_run.py [OUT.json] [--mace PATH] [--epochs SHORT LONG] [--no-compiled]
+[--only TEXT]``
 trains the same network (size ``small`` of our ladder) on the same 256 labels with forces, batch 16,
 float32, one thread, a validation on the same 32 labels after each epoch, a moving average and a
 checkpoint. Every programme runs twice, for SHORT and for LONG epochs: the difference gives its
@@ -8,7 +9,9 @@ speed, what is left its start-up, whatever it consists of. `--mace` names ``mace
 environment of its own, as mace-torch asks for another e3nn than NequIP.
 
 Ours besides evaluates all labels of the test subset before and after training: part of its start-up
-here. *Warm* is a further stage in a process that has trained one, as in a study.
+here. *Warm* is a further stage in a process that has trained one, as in a study, *third* one in a
+process that has trained two. `--only` measures those with TEXT in their names, and keeps what
+OUT.json has of the others.
 """
 
 import argparse
@@ -87,11 +90,11 @@ def ours(architecture: str, mode: str = "eager") -> Make:
     return command
 
 
-def warm(architecture: str, mode: str = "eager") -> Callable[[Path, int], Cost]:
-    """The second of two stages in one process."""
+def last_of(number: int, architecture: str, mode: str = "eager") -> Callable[[Path, int], Cost]:
+    """The last of so many stages in one process."""
 
     def cost(folder: Path, epochs: int) -> Cost:
-        path = study(folder, architecture, epochs, seeds="[1, 2]")
+        path = study(folder, architecture, epochs, seeds=str([*range(1, number + 1)]))
         whole = cost_of([*_OURS, mode, "--study", str(path)], folder)
         told = json.loads((folder / "out.txt").read_text().splitlines()[-1])
         return Cost(**told, peak_mb=whole.peak_mb)
@@ -124,31 +127,28 @@ def compare(
     return told | {"peak_mb": long.peak_mb, "runs": [asdict(short), asdict(long)]}
 
 
-def main() -> None:
-    """Run all, print a table, and write JSON to the path given."""
-    parser = argparse.ArgumentParser(description="One training run beside other programmes'.")
-    parser.add_argument("out", nargs="?", type=Path)
-    parser.add_argument("--mace", type=Path, help="mace_run_train of an environment of its own")
-    parser.add_argument("--epochs", nargs=2, type=int, default=(5, 45), metavar=("SHORT", "LONG"))
-    parser.add_argument("--no-compiled", dest="compiled", action="store_false")
-    parser.add_argument("--study", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--mode", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.study:
-        stages_of(asked.study, compiled=asked.mode == "compiled")
-        return
+Programme = tuple[Callable[[Path, int], Cost], bool]
+"""What measures a run of so many epochs, and whether it leaves compiled code for the next."""
 
-    def run(make: Make) -> Callable[[Path, int], Cost]:
-        return lambda folder, n: cost_of(make(folder, n), folder)
 
-    programmes: dict[str, tuple[Callable[[Path, int], Cost], bool]] = {}
+def run(make: Make) -> Callable[[Path, int], Cost]:
+    """Measure a command."""
+    return lambda folder, n: cost_of(make(folder, n), folder)
+
+
+def programmes_of(asked: argparse.Namespace) -> dict[str, Programme]:
+    """What is to be measured, by name."""
+    programmes: dict[str, Programme] = {}
     for architecture in ("nequip", "mace"):
         name = f"{architecture}: mfscale"
         programmes[name] = (run(ours(architecture)), False)
-        programmes[f"{name}, warm"] = (warm(architecture), False)
+        programmes[f"{name}, warm"] = (last_of(2, architecture), False)
+        programmes[f"{name}, third"] = (last_of(3, architecture), False)
         if asked.compiled:
             programmes[f"{name}, compiled"] = (run(ours(architecture, "compiled")), True)
-            programmes[f"{name}, compiled, warm"] = (warm(architecture, "compiled"), False)
+            second, third = (last_of(n, architecture, "compiled") for n in (2, 3))
+            programmes[f"{name}, compiled, warm"] = (second, False)
+            programmes[f"{name}, compiled, third"] = (third, False)
         if architecture == "nequip":
             eager = run(lambda f, n: nequip_train(f, n, compiled=False))
             programmes["nequip: nequip-train"] = (eager, False)
@@ -158,8 +158,34 @@ def main() -> None:
         elif asked.mace:
             theirs = run(lambda f, n: mace_run_train(f, n, asked.mace))
             programmes["mace: mace_run_train"] = (theirs, False)
+    return {name: made for name, made in programmes.items() if asked.only in name}
+
+
+def main() -> None:
+    """Run all, print a table, and write JSON to the path given."""
+    parser = argparse.ArgumentParser(description="One training run beside other programmes'.")
+    parser.add_argument("out", nargs="?", type=Path)
+    parser.add_argument("--mace", type=Path, help="mace_run_train of an environment of its own")
+    parser.add_argument("--epochs", nargs=2, type=int, default=(5, 45), metavar=("SHORT", "LONG"))
+    parser.add_argument("--no-compiled", dest="compiled", action="store_false")
+    parser.add_argument("--only", default="", metavar="TEXT")
+    parser.add_argument("--study", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--mode", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.study:
+        stages_of(asked.study, compiled=asked.mode == "compiled")
+        return
+
+    programmes = programmes_of(asked)
+    if not programmes:
+        parser.error(f"--only {asked.only}: no programme has that in its name")
     lengths = tuple(asked.epochs)
-    found = {}
+    found: dict[str, object] = {}
+    if asked.only and asked.out and asked.out.exists():
+        before = json.loads(asked.out.read_text(encoding="utf-8"))
+        if tuple(before["epochs"]) != lengths:
+            parser.error(f"--epochs: {asked.out} has {before['epochs']}")
+        found = before["programmes"]
     print(f"{'':32}{'structures/s':>14}{'start-up s':>12}{'peak MB':>9}")
     with tempfile.TemporaryDirectory() as cache:  # so that nothing is compiled beforehand
         os.environ |= {"MFSCALE_CACHE": cache, "TORCHINDUCTOR_CACHE_DIR": f"{cache}/peers"}

@@ -115,14 +115,15 @@ def _closest(candidates: "list[Fit]", found: "Fit") -> "Fit":
 
 
 def _price(pretraining: str, costs: dict[str, float], target: str) -> float:
-    """What the labels of ``xtb:b:1000 > dft:b:100+forces`` cost, in target labels."""
-    from mfscale.scaling import FitError
+    """What the labels of ``xtb:b:1000 > dft:b:100+forces`` cost, in target labels; 0 if unknown.
 
+    A label of a difference, ``cc-xtb:a:50``, takes one of each method.
+    """
     sets = [part.split(":") for step in pretraining.split(" > ") for part in step.split(" & ")]
     if any(len(s) != 3 for s in sets):
         return 0.0
-    if unknown := {target, *(method for method, _, _ in sets)} - costs.keys():
-        raise FitError(
-            f"the cost of a label of {min(unknown)} is not known: --cost {min(unknown)}=…"
-        )
-    return sum(costs[m] * float(n.removesuffix("+forces")) for m, _, n in sets) / costs[target]
+    methods = {s[0]: [s[0]] if s[0] in costs else s[0].split("-") for s in sets}
+    if target not in costs or any(m not in costs for both in methods.values() for m in both):
+        return 0.0
+    of_one = {name: sum(costs[m] for m in both) for name, both in methods.items()}
+    return sum(of_one[m] * float(n.removesuffix("+forces")) for m, _, n in sets) / costs[target]

@@ -171,7 +171,10 @@ class Campaign:
             if self.stopping or self._may_start_again(stage_id):
                 self._put_back(stage)
                 return
-            reason = f"its worker died {CRASHES + 1} times, perhaps for want of memory"
+            reason = (
+                f"its worker died {CRASHES + 1} times, perhaps for want of memory, "
+                "or lost its GPU: see its log"
+            )
             result = self._failed(stage, reason)
         elif result["status"] == worker.OUT_OF_MEMORY:
             if self.stopping or self.rooms.enlarge(stage):

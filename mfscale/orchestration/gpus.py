@@ -33,7 +33,12 @@ def smallest_memory() -> int | None:
     ]
     try:
         memories: list[int | None] = ray.get(found, timeout=_PATIENCE_S)
-    except ray.exceptions.RayError:  # others have all of it, or its node is gone
+    except (
+        ray.exceptions.GetTimeoutError,  # others have all of it
+        ray.exceptions.NodeDiedError,
+        ray.exceptions.TaskUnschedulableError,
+        ray.exceptions.WorkerCrashedError,
+    ):
         return None
     told = [memory for memory in memories if memory is not None]
     return min(told) if told and len(told) == len(memories) else None

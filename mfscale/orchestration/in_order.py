@@ -14,7 +14,7 @@ class InOrder(FIFOScheduler):
 
     Tune's own goes through all trials for each that starts. And Tune keeps every trial to its end
     and then writes them down: of ten thousand stages, gigabytes. So a trial that has ended loses
-    its configuration and the statistics of every figure it reported: the store has them.
+    its configuration, where nothing else holds it, and the statistics of every figure it reported.
 
     A callback could forget too, but Ray counts users' callbacks, and imports whatever experiment
     trackers are installed to do so: seconds.

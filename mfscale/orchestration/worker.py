@@ -214,7 +214,7 @@ def _run(
                 LOGGER.warning("stage %s: %s", stage.id, _at_a_glance(error))
                 return {"status": OUT_OF_MEMORY, "reason": _at_a_glance(error)}
             if is_lost_gpu(error):  # raised, it costs Tune the worker, and so it should
-                LOGGER.warning("stage %s loses its worker: %s", stage.id, _at_a_glance(error))
+                LOGGER.exception("stage %s loses its worker", stage.id)
                 raise
             LOGGER.exception("stage %s failed", stage.id)
             reason = f"{type(error).__name__}: {error}".replace(str(files.path(".")), str(store))

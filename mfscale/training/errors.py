@@ -16,6 +16,20 @@ _TOO_LITTLE_MEMORY = (
 """What torch says, CUDA's driver, Triton, and cuBLAS where others have filled the GPU."""
 
 
+_LOST = (
+    "illegal memory access",
+    "illegal address",
+    "device-side assert",
+    "unspecified launch failure",
+    "uncorrectable ecc error",
+    "cuda error: unknown error",
+    "misaligned address",
+    "hardware stack error",
+    "illegal instruction",
+)
+"""What CUDA says once; from then on it refuses a process everything."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that there was too little memory, of a GPU or of the machine."""
     if isinstance(error, OSError):
@@ -26,7 +40,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def is_lost_gpu(error: BaseException) -> bool:
     """Whether an error says that this process can do nothing more on its GPU."""
-    return type(error).__name__ == "AcceleratorError" and not is_out_of_memory(error)
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(said in text for said in _LOST)
 
 
 class Interrupted(Exception):  # noqa: N818 - nothing is wrong

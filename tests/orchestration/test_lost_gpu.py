@@ -22,7 +22,9 @@ def test_what_is_said_of_a_lost_gpu() -> None:
     assert not is_out_of_memory(lost)
     assert is_out_of_memory(full)
     assert not is_lost_gpu(full)
-    assert not is_lost_gpu(RuntimeError("CUDA error: an illegal memory access was encountered"))
+    wrong = torch.AcceleratorError("CUDA error: no kernel image is available for execution")
+    assert not is_lost_gpu(wrong)  # as it would be in any process
+    assert not is_lost_gpu(ValueError("labels at an illegal address"))
 
 
 @pytest.mark.slow
@@ -52,5 +54,7 @@ def test_a_stage_whose_process_lost_its_gpu_goes_on_in_another(tmp_path: Path) -
     failed = [ended for ended in summary.unfinished if ended.status == "failed"]
     assert [ended.stage_id for ended in failed] == [hopeless]
     assert "its worker died 3 times" in failed[0].reason
+    assert "lost its GPU: see its log" in failed[0].reason
     (log,) = store.path.glob(f"logs/{hopeless}-2.log")
-    assert "loses its worker: AcceleratorError: CUDA error: an illegal memory" in log.read_text()
+    assert "loses its worker\nTraceback" in log.read_text()
+    assert "AcceleratorError: CUDA error: an illegal memory access" in log.read_text()

@@ -10,6 +10,7 @@ waited before each step, until it was interrupted and from then on.
 """
 
 import json
+import math
 import pickle
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,8 @@ DEVICE = torch.device("elsewhere", 0)
 MOVE = torch.ops.aten._to_copy.default  # noqa: SLF001 - torch's name
 COPY = torch.ops.aten.copy_.default
 READ = torch.ops.aten._local_scalar_dense.default  # noqa: SLF001
+BY_INDEX = (torch.ops.aten.index.Tensor, torch.ops.aten.index_put.default)
+FOR_VALUES = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
 
 
 class There(Tensor):
@@ -72,11 +75,12 @@ class There(Tensor):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
-        """Do the work on what is held; only single numbers may come from the processor."""
+        """Do the work on what is held; only a single number may come from the processor."""
         flat, shape = tree_flatten((args, kwargs or {}))
         there = [t for t in flat if isinstance(t, There)]
         here = [t for t in flat if isinstance(t, Tensor) and not isinstance(t, There)]
-        if func not in (MOVE, COPY) and any(t.dim() for t in here):
+        listed = any(isinstance(a, list | tuple) and a and isinstance(a[0], Tensor) for a in args)
+        if func not in (MOVE, COPY) and any(t.dim() or listed for t in here):
             raise RuntimeError(f"{func}: one tensor is on {DEVICE}, another on the processor")
         arguments, named = tree_unflatten([_held(t) for t in flat], shape)
         stays = True
@@ -85,7 +89,7 @@ class There(Tensor):
         elif named.get("device") is not None:
             stays = torch.device(named["device"]).type == DEVICE.type
             named["device"] = torch.device("cpu")
-        There.waits += func is READ or not stays
+        There.waits += func is READ or not stays or _looked_at(func, flat)
         known = {id(t.held): t for t in there}  # what was changed in place is what it was
 
         def wrapped(found: Tensor) -> Tensor:
@@ -93,6 +97,13 @@ class There(Tensor):
 
         found = func(*arguments, **named)
         return tree_map_only(Tensor, wrapped, found) if stays else found
+
+
+def _looked_at(func: Any, values: Sequence[object]) -> bool:  # noqa: ANN401 - torch's own
+    """Whether the shape of what comes out depends on values: a mask, `nonzero`, `unique`."""
+    if func in BY_INDEX:
+        return any(isinstance(v, Tensor) and v.dtype == torch.bool for v in values[1:])
+    return bool(FOR_VALUES & set(func.tags))
 
 
 def _held(value: object) -> Any:  # noqa: ANN401 - as it came
@@ -131,6 +142,7 @@ def run(stage: Stage, folder: Path, interrupted_at: int | None) -> tuple[StageRe
             stage,
             checkpoint_dir=lambda stage_id: folder / stage_id,
             device=DEVICE,
+            checkpoint_every_s=math.inf,  # a slow machine would save, and wait for that
             interrupted=asked,
         )
     except Interrupted as stop:

@@ -100,8 +100,11 @@ def trainer(
 def finish(
     chosen: Trainer,
     progress: Progress | None = None,
-    save: Callable[[Progress], object] = lambda _: None,
+    save: Callable[[Progress], object] | None = None,
 ) -> Outcome:
+    """Train, saving before every step if anything is to be saved."""
+    if save is None:
+        return chosen.run(progress, save=lambda _: None, save_every_s=math.inf)
     return chosen.run(progress, save=save, save_every_s=0.0)
 
 
@@ -121,7 +124,7 @@ def finish_part(
     model: HeadedModel,
     trainable: str,
     progress: Progress | None = None,
-    save: Callable[[Progress], object] = lambda _: None,
+    save: Callable[[Progress], object] | None = None,
     on_batch: Callable[[int], object] = lambda _: None,
 ) -> Outcome:
     with trainable_part(model, trainable, model.heads, seed=0) as parameters:
