@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("out", nargs="?", type=Path)
     parser.add_argument("--stages", type=int, default=10_000)
     parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--trained", type=int, default=200)
+    parser.add_argument("--trained", type=int, default=400)
     parser.add_argument(
         "--only", choices=["driver", "tune", "rows", "slots", "mixed"], action="append"
     )
