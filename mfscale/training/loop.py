@@ -180,8 +180,9 @@ class Trainer:
             if mean_loss is None:
                 save(self._snapshot(now))
                 if asked:
-                    reached = f"stopped at step {now.step}, as asked"
-                    raise Interrupted(f"{reached}; it goes on from there")
+                    raise Interrupted(
+                        f"stopped at step {now.step}, as asked; it goes on from there"
+                    )
                 saved_s, saved_step = time.perf_counter(), now.step
                 continue
             self._record(now, mean_loss)

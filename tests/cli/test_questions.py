@@ -1,12 +1,16 @@
 """``compare``, ``invert``, ``mix`` and ``worth``, on tables with known answers and a real store."""
 
 import csv
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 
+from mfscale.data import open_dataset
+from mfscale.data.header import read_header, write_header
 from mfscale.results import Store
 from tests.cli.conftest import Command, answer, assert_one_message
 
@@ -159,3 +163,32 @@ def test_a_store_without_the_columns_says_so(store: Store, mfscale_here: Command
     for command in (("mix", "--error", 3), ("worth",), ("compare",), ("invert", "--error", 3)):
         refused = mfscale_here(*command, "--store", store.path, "--target", "xtb")
         assert_one_message(refused, "xtb", "--target")
+
+
+def test_worth_takes_the_costs_of_the_dataset(call: Call, archive: Path, tmp_path: Path) -> None:
+    """Rows of the archive, of a dataset where a DFT label costs half a CC label."""
+    dataset = tmp_path / "mine"
+    shutil.copytree(open_dataset("chno3").path, dataset)
+    header = read_header(dataset)
+    costs = {"xtb": 1.0, "dft": 5.0, "cc": 10.0}
+    methods = [replace(m, cost=costs[m.name]) for m in header.methods]
+    write_header(header.model_copy(update={"methods": tuple(methods)}), dataset)
+    store = Store(tmp_path / "store", create=True)
+    shipped = Store(archive)
+    chosen = shipped.sql(
+        "select stage_id from results where architecture = 'nequip' and size = 'tiny'"
+        " and trainable = 'all' and fidelity = 'readout' and purpose = 'science'"
+        " and pretraining in ('none', 'dft:b:1000+forces', 'xtb:b:1000+forces')"
+    ).to_pylist()
+    for row in chosen:
+        content = shipped.row(row["stage_id"])
+        assert content is not None
+        store.publish({**content, "dataset": str(dataset)})
+    found = answer(call("worth", "--store", store.path, "--labels", 100, "--json"))
+    prices = {a["group"]["pretraining"]: a["price"] for a in found["answers"]}
+    assert prices["dft:b:1000+forces"] == pytest.approx(500)
+    assert prices["xtb:b:1000+forces"] == pytest.approx(100)
+    given = ("--labels", 100, "--cost", "dft=2", "--json")
+    found = answer(call("worth", "--store", store.path, *given))
+    prices = {a["group"]["pretraining"]: a["price"] for a in found["answers"]}
+    assert prices["dft:b:1000+forces"] == pytest.approx(200)
