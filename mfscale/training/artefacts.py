@@ -2,8 +2,6 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,46 +16,43 @@ _OTHERS = 0o022
 class Artefacts:
     """The compiled code of one kind of network, shared by all processes of this user and machine.
 
-    Torch keeps the code itself, by content, in one folder for all kinds; beside it lie a lock for
-    each kind, so that processes that start together compile once, and a mark once it is there.
+    In one folder for all kinds lie graphs that are ready to run, a file each, what torch compiled
+    for them, by content, and a mark for each kind that was made.
 
     Parameters
     ----------
     kind
-        Equal for networks whose code is the same.
+        Equal for networks whose code is the same, as far as a driver knows.
     folder
         By default in the user's cache directory.
     """
 
     def __init__(self, kind: str, folder: Path | None = None) -> None:
         self.folder = folder or cache_directory() / "compiled"
-        key = f"{version('torch')} {kind}".encode()
-        self._mark = self.folder / f"{hashlib.sha256(key).hexdigest()[:16]}.made"
+        self._mark = self.folder / f"{_digest(version('torch') + kind)}.made"
 
     @property
     def are_there(self) -> bool:
         """Whether some process has compiled this kind."""
         return self._mark.exists()
 
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Compile while nobody else compiles this kind, with torch's cache in place.
+    def open(self) -> None:
+        """Have torch look for code in the folder, and put there what it makes.
 
         Raises
         ------
         PermissionError
             If others may write into the folder.
         """
-        from filelock import FileLock  # noqa: PLC0415 - a driver takes no turn
-
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = self.folder.stat()
         if os.name == "posix" and (status.st_uid != os.getuid() or status.st_mode & _OTHERS):
             raise PermissionError(f"{self.folder} holds code and must be this user's alone")
         os.environ[CODE_VARIABLE] = str(self.folder)
-        alone = FileLock(self._mark.with_suffix(".lock"))
-        with nullcontext() if self.are_there else alone:
-            yield
+
+    def file(self, described: str) -> Path:
+        """Where code lies that depends on nothing but what `described` says."""
+        return self.folder / f"{_digest(described)}.code"
 
     def made(self) -> None:
         """Leave the mark."""
@@ -73,3 +68,7 @@ def kind_of_code(stage: Stage, *, device: str, threads: int) -> str:
     model = stage.model.model_dump_json()
     heads = f"{len(stage.carried)} heads, {len(stage.heads)} learn {stage.trainable}"
     return f"{model} {heads} {stage.dataset} forces={forces} {device} {threads}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

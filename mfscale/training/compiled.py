@@ -1,43 +1,35 @@
 """Energies and forces as compiled code, which a process keeps for all its stages of one kind.
 
-A network with its forces is traced into one graph, whose inputs are the weights, the buffers and a
-batch, and torch's inductor compiles that. ``torch.compile`` alone takes no second derivative, which
-a loss on forces needs; a graph that holds the forces as operations is differentiated once. NequIP
-trains compiled in the same way (arXiv:2504.16068). Other weights are other arguments, so that
-one graph serves all stages of a kind; sizes of batches are symbols, so that it serves all batches.
+Other weights are other arguments, so that one piece of code serves all stages of a kind; sizes of
+batches are symbols, so that it serves all batches. See `mfscale.training.graph_code`.
 """
 
 import logging
+import platform
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import torch
+from filelock import FileLock
 from torch import Tensor, nn
 
 from mfscale.data import keys
 from mfscale.models.headed import Batch, HeadedModel
+from mfscale.training import graph_code
 from mfscale.training.artefacts import Artefacts
 from mfscale.training.errors import is_lost_gpu, is_out_of_memory
+from mfscale.training.graph_code import INPUTS, GraphCode
 from mfscale.training.potential import Predict, in_ev
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
 """By how much energies, forces and gradients may differ from eager ones, relative to their norm."""
-
-INPUTS = (
-    keys.POSITIONS,
-    keys.SPECIES,
-    keys.EDGE_INDEX,
-    keys.EDGE_SHIFT,
-    keys.STRUCTURE,
-    keys.N_ATOMS,
-    keys.HEAD,
-    keys.SCALE,
-)
-"""What of a batch enters, where it is there."""
+MAKERS = ("mfscale", "torch", "nequip", "nequip-allegro", "mace-torch", "e3nn")
+"""Packages that a network's operations come from."""
 LOGGER = logging.getLogger("mfscale")
 
 
@@ -58,7 +50,7 @@ class _Kind:
     threads: int
 
 
-_kept: dict[_Kind, Callable[..., tuple[Tensor, ...]] | str] = {}
+_kept: dict[_Kind, GraphCode | str] = {}
 """By kind: its code, or why there is none."""
 
 
@@ -108,114 +100,83 @@ def compiled_in_ev(
     )
     if kind not in _kept:
         _kept[kind] = _make(kind, network, usable, artefacts)
-    graph = _kept[kind]
-    if isinstance(graph, str):
-        raise NotCompiledError(graph)
-    return _bound(graph, kind, network)
+    code = _kept[kind]
+    if isinstance(code, str):
+        raise NotCompiledError(code)
+    return _bound(code, network, forces=forces)
 
 
 def _make(
     kind: _Kind, network: HeadedModel, batches: Sequence[Batch], artefacts: Artefacts
-) -> Callable[..., tuple[Tensor, ...]] | str:
-    """Trace, compile and check; or what kept it from that."""
+) -> GraphCode | str:
+    """Code that was kept, or else is made and kept, and is right; or what kept it from that."""
     began = time.perf_counter()
+    file, done = artefacts.file(f"{kind} {_conditions()}"), "compiled code loaded"
     try:
-        with artefacts.turn(), _quiet():
-            graph = torch.compile(_traced(kind, network, batches[0]), fullgraph=True, dynamic=False)
-            _mark(batches[0], kind)
-            predict = _bound(graph, kind, network, first=True)
-            _check(network, predict, batches, forces=kind.forces)
-            artefacts.made()
+        artefacts.open()
+        code = _right(kind, network, batches, file)
+        if code is None:
+            with FileLock(file.with_suffix(".lock")):  # others of this kind wait, and then load
+                code = _right(kind, network, batches, file)
+                if code is None:
+                    code, done = _made(kind, network, batches, file), "compiled"
+        artefacts.made()
     except NotCompiledError as error:
         return str(error)
     except Exception as error:
         if is_out_of_memory(error) or is_lost_gpu(error):  # which says nothing of the code
             raise
         return f"{type(error).__name__}: {error}".splitlines()[0][:300]
-    LOGGER.info("compiled in %.0f s", time.perf_counter() - began)
-    return graph
+    LOGGER.info("%s in %.0f s", done, time.perf_counter() - began)
+    return code
 
 
-def _bound(
-    graph: Callable[..., tuple[Tensor, ...]],
-    kind: _Kind,
-    network: HeadedModel,
-    *,
-    first: bool = False,
-) -> Predict:
-    """A graph with a network's tensors for weights; what it was not made for runs eagerly."""
+def _conditions() -> str:
+    """What code of a kind depends on besides, as far as it can be named: the rest is checked."""
+    made_by = [platform.python_version(), torch.backends.cpu.get_cpu_capability()]
+    for package in MAKERS:
+        try:
+            made_by.append(version(package))
+        except PackageNotFoundError:
+            made_by.append("none")
+    return " ".join(made_by)
+
+
+def _right(
+    kind: _Kind, network: HeadedModel, batches: Sequence[Batch], file: Path
+) -> GraphCode | None:
+    """The code that was kept, if it computes what the network computes."""
+    code = graph_code.kept(file, batches[0])
+    if code is not None:
+        try:
+            _check(network, _bound(code, network, forces=kind.forces), batches, forces=kind.forces)
+        except NotCompiledError:
+            return None
+    return code
+
+
+def _made(kind: _Kind, network: HeadedModel, batches: Sequence[Batch], file: Path) -> GraphCode:
+    """Code made, checked and kept."""
+    learning = [p.requires_grad for p in network.parameters()]
+    with _quiet():
+        code = graph_code.compiled(network, batches[0], learning, forces=kind.forces)
+        _check(network, _bound(code, network, forces=kind.forces), batches, forces=kind.forces)
+    graph_code.keep(code, file)
+    return code
+
+
+def _bound(code: GraphCode, network: HeadedModel, *, forces: bool) -> Predict:
+    """Code with a network's tensors for weights; what it was not made for runs eagerly."""
     weights = (*network.parameters(), *network.buffers())
-    stance = "default" if first else "eager_on_recompile"
 
     def predict(batch: Batch) -> tuple[Tensor, Tensor | None]:
-        with torch.enable_grad(), torch.compiler.set_stance(stance):
-            found = graph(*weights, *(batch[name] for name in kind.inputs))
-        return (found[0], found[1]) if kind.forces else (found[0], None)
+        with torch.enable_grad():
+            if not code.takes(batch):
+                return in_ev(network, batch, forces=forces, create_graph=True)
+            found = code.run(*weights, *(batch[name] for name in code.inputs))
+        return (found[0], found[1]) if forces else (found[0], None)
 
     return predict
-
-
-def _traced(kind: _Kind, network: HeadedModel, example: Batch) -> torch.fx.GraphModule:
-    """The operations of `in_ev`, as a function of weights, buffers and a batch's tensors.
-
-    Sizes that depend on the batch are symbols, each of its own.
-    """
-    from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: PLC0415 - with the compiler
-    from torch.fx.experimental.proxy_tensor import make_fx  # noqa: PLC0415
-    from torch.fx.experimental.symbolic_shapes import (  # noqa: PLC0415
-        DimDynamic,
-        ShapeEnv,
-        StatelessSymbolicContext,
-    )
-
-    whole = _InEv(network, forces=kind.forces)
-    tensors = {**dict(whole.named_parameters()), **dict(whole.named_buffers())}
-
-    def function(*arguments: Tensor) -> tuple[Tensor, ...]:
-        values = dict(zip(tensors, arguments, strict=False))
-        batch = dict(zip(kind.inputs, arguments[len(tensors) :], strict=True))
-        found: tuple[Tensor, ...] = torch.func.functional_call(whole, values, (batch,))
-        return found
-
-    mode = FakeTensorMode(shape_env=ShapeEnv(duck_shape=False), allow_non_fake_inputs=True)
-    static = [mode.from_tensor(tensor, static_shapes=True) for tensor in tensors.values()]
-    symbolic = []
-    for name in kind.inputs:
-        sizes = [DimDynamic.STATIC] * example[name].dim()
-        sizes[_varying(name)] = DimDynamic.DYNAMIC
-        context: Any = StatelessSymbolicContext(dynamic_sizes=sizes)
-        symbolic.append(mode.from_tensor(example[name], symbolic_context=context))
-    with mode:
-        graph = make_fx(function, _allow_non_fake_inputs=True)(*static, *symbolic)
-    graph.graph.eliminate_dead_code()
-    graph.recompile()
-    return graph
-
-
-class _InEv(nn.Module):
-    """`in_ev` as a module, whose tensors can be given."""
-
-    def __init__(self, network: HeadedModel, *, forces: bool) -> None:
-        super().__init__()
-        self.network = network
-        self.forces = forces
-
-    def forward(self, batch: Batch) -> tuple[Tensor, ...]:
-        energy, forces = in_ev(self.network, batch, forces=self.forces, create_graph=True)
-        return (energy,) if forces is None else (energy, forces)
-
-
-def _varying(name: str) -> int:
-    """Which size of an input depends on the batch."""
-    return 1 if name == keys.EDGE_INDEX else 0
-
-
-def _mark(batch: Batch, kind: _Kind) -> None:
-    """Have the compiler take the sizes that depend on the batch for unknown."""
-    for name in kind.inputs:
-        torch._dynamo.mark_dynamic(  # noqa: SLF001 - where torch documents it
-            batch[name], _varying(name)
-        )
 
 
 def _is_general(batch: Batch) -> bool:

@@ -12,7 +12,18 @@ from pathlib import Path
 
 import torch
 
-PACKAGES = ("torch", "nequip", "e3nn", "ray", "numpy", "matscipy", "ase", "safetensors")
+PACKAGES = (
+    "torch",
+    "nequip",
+    "nequip-allegro",
+    "mace-torch",
+    "e3nn",
+    "ray",
+    "numpy",
+    "matscipy",
+    "ase",
+    "safetensors",
+)
 
 
 @functools.cache

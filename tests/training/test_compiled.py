@@ -5,10 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from mfscale.data import CACHE_VARIABLE, Dataset
 from mfscale.study import Stage
-from mfscale.training import StageResult, run_stage
+from mfscale.training import StageResult, compiled, graph_code, run_stage
+from mfscale.training.artefacts import Artefacts
 
 Plan = Callable[..., list[Stage]]
 
@@ -17,9 +19,9 @@ def ends(result: StageResult) -> list[float]:
     return [e["value"] for e in result.row["evaluations"] if e["moment"] == "end"]
 
 
-def stages(plan: Plan, few: Dataset) -> list[Stage]:
+def stages(plan: Plan, few: Dataset, **model: object) -> list[Stage]:
     heads = {"dft": {"subset": "b", "size": 40, "validation": 8}}
-    return plan(few, {"heads": heads}, seed=[0, 1])
+    return plan(few, {"heads": heads}, model={"size": "tiny", **model}, seed=[0, 1])
 
 
 @pytest.mark.slow
@@ -30,21 +32,54 @@ def test_compiled_training_ends_where_eager_training_ends(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """In the process that compiled, in one that finds the code, and where the file is cut short."""
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     caplog.set_level(logging.INFO, "mfscale")
-    for seed, stage in enumerate(stages(plan, few)):
-        eager = run_stage(stage, checkpoint_dir=lambda s: tmp_path / "eager" / s)
-        code = run_stage(stage, checkpoint_dir=lambda s: tmp_path / "code" / s, compiled=True)
+    folder = tmp_path / "cache" / "compiled"
+    first, second = stages(plan, few)
+
+    def compare(stage: Stage, times: str) -> None:
+        place = tmp_path / f"{times} {stage.seed}"
+        eager = run_stage(stage, checkpoint_dir=lambda s: place / "eager" / s)
+        code = run_stage(stage, checkpoint_dir=lambda s: place / "code" / s, compiled=True)
         assert (eager.row["compile_mode"], code.row["compile_mode"]) == ("eager", "inductor")
         assert ends(code) == pytest.approx(ends(eager), rel=1e-3)
         assert [p.train_loss for p in code.curve][1:] == pytest.approx(
             [p.train_loss for p in eager.curve][1:], rel=1e-4
         )
-        made = [record for record in caplog.records if "compiled in" in record.message]
-        assert len(made) == 1, f"seed {seed}"
-    folder = tmp_path / "cache" / "compiled"
+
+    def told() -> list[str]:
+        return [words for r in caplog.records if (words := r.message).startswith("compiled ")]
+
+    compare(first, "first process")
+    compare(second, "first process")
+    assert [words.partition(" in ")[0] for words in told()] == ["compiled"]
     assert folder.stat().st_mode & 0o077 == 0
     assert len(list(folder.glob("*.made"))) == 1
+    (file,) = folder.glob("*.code")
+    whole = file.read_bytes()
+
+    monkeypatch.setattr(compiled, "_kept", {})  # as in a process of its own
+    compare(second, "second process")
+    assert told()[-1].startswith("compiled code loaded in ")
+
+    monkeypatch.setattr(compiled, "_kept", {})
+    file.write_bytes(whole[: len(whole) // 2])
+    compare(second, "cut short")
+    assert told()[-1].startswith("compiled in ")
+    assert len(file.read_bytes()) == pytest.approx(len(whole), rel=0.1)
+
+    monkeypatch.setattr(compiled, "_kept", {})  # a network of another cutoff finds this code
+    monkeypatch.setattr(Artefacts, "file", lambda _self, _described: file)
+    monkeypatch.setattr(graph_code, "compiled", refuse)
+    other = stages(plan, few, cutoff_a=4.0)[0]
+    row = run_stage(other, checkpoint_dir=lambda s: tmp_path / s, compiled=True).row
+    assert row["compile_mode"] == "eager"
+    assert "has to be compiled" in caplog.text
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise RuntimeError("has to be compiled")
 
 
 def test_where_others_could_write_code_nothing_is_compiled(
@@ -64,3 +99,12 @@ def test_where_others_could_write_code_nothing_is_compiled(
     assert row["compile_mode"] == "eager"
     assert "must be this user's alone" in caplog.text
     assert list(open_to_all.iterdir()) == []
+
+
+def test_code_takes_the_sizes_it_was_made_for() -> None:
+    sizes = "L['t1'].size()[0] == L['t0'].size()[0] and 2 <= L['t0'].size()[0]"
+    code = graph_code.GraphCode(refuse, sizes, ("positions", "species"))  # type: ignore[arg-type]
+    batch = {"positions": torch.zeros(3, 3), "species": torch.zeros(3)}
+    assert code.takes(batch)
+    assert not code.takes({**batch, "species": torch.zeros(2)})
+    assert not code.takes({name: tensor[:1] for name, tensor in batch.items()})
