@@ -62,6 +62,7 @@ def compiled_in_ev(
     n_elements: int,
     forces: bool,
     artefacts: Artefacts,
+    learning: bool = True,
 ) -> Predict:
     """`in_ev` of a network as compiled code, made from some batches and checked on them.
 
@@ -79,6 +80,8 @@ def compiled_in_ev(
         Whether forces are computed.
     artefacts
         Where compiled code is kept for other processes.
+    learning
+        Whether gradients by weights will be wanted, as by training, which evaluation does not.
 
     Raises
     ------
@@ -89,10 +92,11 @@ def compiled_in_ev(
     if not usable:
         raise NotCompiledError("its batches are too small or too much alike")
     parameters = list(network.parameters())
+    learn = [p for p in enumerate(parameters) if p[1].requires_grad] if learning else []
     kind = _Kind(
         described,
         n_elements,
-        tuple((place, *p.shape) for place, p in enumerate(parameters) if p.requires_grad),
+        tuple((place, *parameter.shape) for place, parameter in learn),
         forces,
         tuple(name for name in INPUTS if name in usable[0]),
         str(parameters[0].device),
@@ -149,7 +153,7 @@ def _right(
     code = graph_code.kept(file, batches[0])
     if code is not None:
         try:
-            _check(network, _bound(code, network, forces=kind.forces), batches, forces=kind.forces)
+            _check(network, _bound(code, network, forces=kind.forces), batches, kind)
         except NotCompiledError:
             return None
     return code
@@ -157,10 +161,11 @@ def _right(
 
 def _made(kind: _Kind, network: HeadedModel, batches: Sequence[Batch], file: Path) -> GraphCode:
     """Code made, checked and kept."""
-    learning = [p.requires_grad for p in network.parameters()]
+    places = {place for place, *_ in kind.learning}
+    learning = [place in places for place, _ in enumerate(network.parameters())]
     with _quiet():
         code = graph_code.compiled(network, batches[0], learning, forces=kind.forces)
-        _check(network, _bound(code, network, forces=kind.forces), batches, forces=kind.forces)
+        _check(network, _bound(code, network, forces=kind.forces), batches, kind)
     graph_code.keep(code, file)
     return code
 
@@ -186,22 +191,21 @@ def _is_general(batch: Batch) -> bool:
     return min(numbers) > 1 and len(set(numbers)) == len(numbers)
 
 
-def _check(
-    network: HeadedModel, predict: Predict, batches: Sequence[Batch], *, forces: bool
-) -> None:
+def _check(network: HeadedModel, predict: Predict, batches: Sequence[Batch], kind: _Kind) -> None:
     """Raise NotCompiledError if compiled code does not compute what the network computes.
 
     With other weights than its own: those of a fresh readout, which are zero, would hide a lot.
     """
-    parameters = [p for p in network.parameters() if p.requires_grad]
+    parameters = list(network.parameters())
+    learning = [parameters[place] for place, *_ in kind.learning]
     tolerance = TOLERANCE[parameters[0].dtype]
 
     def eager(batch: Batch) -> tuple[Tensor, Tensor | None]:
-        return in_ev(network, batch, forces=forces, create_graph=True)
+        return in_ev(network, batch, forces=kind.forces, create_graph=bool(learning))
 
     with _shaken(parameters):
         for batch in (batches[0], batches[-1]):
-            ours, theirs = (_found(way, batch, parameters) for way in (predict, eager))
+            ours, theirs = (_found(way, batch, learning) for way in (predict, eager))
             for mine, right in zip(ours, theirs, strict=True):
                 miss, norm = float((mine - right).norm()), float(right.norm())
                 if not miss <= tolerance * norm:
@@ -226,9 +230,11 @@ def _shaken(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
 
 
 def _found(predict: Predict, batch: Batch, parameters: Sequence[nn.Parameter]) -> list[Tensor]:
-    """Energies, forces, and the gradients of the sum of both's squares."""
+    """Energies, forces, and the gradients of the sum of both's squares, if there are parameters."""
     energy, forces = predict(batch)
     found = [energy] if forces is None else [energy, forces]
+    if not parameters:
+        return [tensor.detach() for tensor in found]
     total = torch.stack([tensor.square().sum() for tensor in found]).sum()
     gradients = torch.autograd.grad(total, parameters, allow_unused=True, materialize_grads=True)
     return [tensor.detach() for tensor in found] + [torch.cat([g.flatten() for g in gradients])]

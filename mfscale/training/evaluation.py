@@ -149,9 +149,7 @@ class Evaluator:
         output = output or partial(energy_and_forces, potential.network, create_graph=False)
         energies, forces = [], []
         for start in range(0, len(structures), self.chunk):
-            chosen = structures[start : start + self.chunk]
-            batch = batch_on(collate(self.dataset, self.graphs, chosen), self.device)
-            batch[keys.HEAD] = torch.full_like(batch[keys.N_ATOMS], index)
+            batch = self.batch(structures[start : start + self.chunk], index)
             energy, force = map(_array, output(batch))  # nothing that keeps the graph alive
             energies.append(energy)
             forces.append(force)
@@ -161,6 +159,11 @@ class Evaluator:
             + self.dataset.composition(structures) @ offsets,
             forces_ev_a=scale * np.concatenate(forces),
         )
+
+    def batch(self, structures: npt.NDArray[np.int64], head: int) -> dict[str, torch.Tensor]:
+        """Structures as a network takes them, on the device, for the head of a number."""
+        batch = batch_on(collate(self.dataset, self.graphs, structures), self.device)
+        return {**batch, keys.HEAD: torch.full_like(batch[keys.N_ATOMS], head)}
 
     def baseline(self, head: str, method: str, labelled: LabelledSet) -> list[Evaluation]:
         """Errors of nothing but element offsets, fitted to the head's training labels.

@@ -57,6 +57,8 @@ from mfscale.training.samples import Order, Samples, make_samples
 LOGGER = logging.getLogger("mfscale")
 _EXAMPLES = 4
 """Batches that compiled code is made from and checked on."""
+_EXAMPLE_SIZE = 20
+"""Structures in a batch that code for evaluation is made from."""
 
 
 @dataclass(frozen=True)
@@ -118,14 +120,14 @@ def run_stage(
     began = time.perf_counter()
     started_at = datetime.now(UTC)
     run = _Run(stage, checkpoint_dir, device or torch.device("cpu"), batch_parts, compiled, saved)
-    before, _ = run.evaluate("start", nothing if stage.parent_id is None else None)
+    before, _ = run.evaluate("start", nothing if stage.parent_id is None else run.output())
     network = run.potential.network
     with trainable_part(network, stage.trainable, stage.heads, seed=stage.seed) as parameters:
         outcome = run.train(parameters, checkpoint_every_s, hopeless, interrupted)
     after: list[Evaluation] = []
     errors: list[StructureErrors] = []
     if outcome.stop_reason != "diverged":
-        after, errors = run.evaluate("end", run.output)
+        after, errors = run.evaluate("end", run.output())
         if stage.purpose == "science":  # nothing starts from a trial
             run.publish(outcome)
     baseline = run.baseline()
@@ -157,7 +159,6 @@ class _Run:
     ) -> None:
         self.stage = stage
         self.compiled = compiled
-        self.output: Output | None = None
         self.saved = saved
         self.batch_parts = batch_parts
         self.chunk = CHUNK
@@ -269,30 +270,52 @@ class _Run:
             "structures_per_second": outcome.samples_seen / outcome.train_time_s,
         }
 
+    def output(self) -> Output | None:
+        """What computes the network's energies and forces as they are evaluated, if compiled."""
+        if not self.compiled:
+            return None
+        (name, chosen), *_ = self.sets.items()
+        structures = np.concatenate([chosen.train, chosen.validation])
+        head = self.potential.head_index(name)
+        dtype = next(self.potential.network.parameters()).dtype
+        examples = [
+            _of_unit_scale(self.labelled.evaluator.batch(some, head), dtype)
+            for some in (structures[:_EXAMPLE_SIZE], structures[-_EXAMPLE_SIZE + 3 :])
+        ]
+        predict = self._compile(examples, forces=True, learning=False)
+        return None if predict is None else _unscaled(predict, dtype)
+
     def _predict(self, parts: Callable[[int], list[Batch]], *, forces: bool) -> Predict:
         """What predicts energies and forces in training; compiled, if so asked and it can be."""
         network = self.potential.network
         if self.compiled:
-            code = kind_of_code(
-                self.stage, device=self.device.type, threads=torch.get_num_threads()
-            )
-            try:
-                predict = compiled_in_ev(
-                    network,
-                    [parts(step)[0] for step in range(_EXAMPLES)],
-                    described=f"{self.potential.spec.model_dump_json()} {len(network.heads)}",
-                    n_elements=len(self.potential.elements),
-                    forces=forces,
-                    artefacts=Artefacts(code),
-                )
-            except NotCompiledError as error:
-                LOGGER.warning("stage %s trains eagerly (%s)", self.stage.id, error)
-                self.compiled = False
-            else:
-                if forces and self.stage.trainable == "all" and not self.stage.kept:
-                    self.output = _unscaled(predict, next(network.parameters()).dtype)
+            examples = [parts(step)[0] for step in range(_EXAMPLES)]
+            predict = self._compile(examples, forces=forces, learning=True)
+            if predict is not None:
                 return predict
+            self.compiled = False
         return lambda batch: in_ev(network, batch, forces=forces, create_graph=True)
+
+    def _compile(
+        self, examples: Sequence[Batch], *, forces: bool, learning: bool
+    ) -> Predict | None:
+        """Compiled code for the network as it stands; None, and a word why, if it cannot be."""
+        network = self.potential.network
+        code = kind_of_code(self.stage, device=self.device.type, threads=torch.get_num_threads())
+        try:
+            return compiled_in_ev(
+                network,
+                examples,
+                described=f"{self.potential.spec.model_dump_json()} {len(network.heads)}",
+                n_elements=len(self.potential.elements),
+                forces=forces,
+                artefacts=Artefacts(code if learning else f"{code} evaluated"),
+                learning=learning,
+            )
+        except NotCompiledError as error:
+            done = "trains" if learning else "is evaluated"
+            LOGGER.warning("stage %s %s eagerly (%s)", self.stage.id, done, error)
+            return None
 
     def _samples(self, chosen: Mapping[str, np.ndarray[Any, np.dtype[np.int64]]]) -> Samples:
         heads = {
@@ -342,12 +365,15 @@ def _detached(found: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor | Non
     return energy.detach(), None if forces is None else forces.detach()
 
 
+def _of_unit_scale(batch: Batch, dtype: torch.dtype) -> Batch:
+    return {**batch, keys.SCALE: torch.ones_like(batch[keys.N_ATOMS], dtype=dtype)}
+
+
 def _unscaled(predict: Predict, dtype: torch.dtype) -> Output:
     """Energies and forces as the network gives them, by code that knows the batch's scale."""
 
     def output(batch: Batch) -> tuple[Tensor, Tensor]:
-        ones = torch.ones_like(batch[keys.N_ATOMS], dtype=dtype)
-        energy, forces = predict({**batch, keys.SCALE: ones})
+        energy, forces = predict(_of_unit_scale(batch, dtype))
         if forces is None:
             raise ValueError("this code computes no forces")
         return energy, forces
