@@ -11,7 +11,9 @@ prints and writes, keeping what OUT.json has of other parts,
 - `slots`: a study of N stages that are trained for some seconds each, on two slots. Busy is the sum
   of the rows' `train_time_s` over slots × wall time: of the whole command, and from the start of
   the first stage to the end of the last;
-- `mixed`: the same with a third as many stages, half of them of a larger model.
+- `mixed`: the same with a third as many stages, half of them of a larger model;
+- `compiled` and `mixed compiled`: both again with compiled code, which the machine has by then, and
+  with so many more steps that a stage takes as long.
 """
 
 import argparse
@@ -48,12 +50,14 @@ name: trained
 dataset: chno3
 seed: {seeds}
 model: {{size: {sizes}}}
-training: {{max_steps: 700, validate_every: 50, patience: 100, batch_size: 16}}
+training: {{max_steps: {steps}, validate_every: 50, patience: 100, batch_size: 16}}
 strategies:
   direct:
     - heads: {{cc: {{subset: a, size: 200, validation: 40}}}}
 """
-PARTS = ("driver", "tune", "rows", "slots", "mixed")
+PARTS = ("driver", "tune", "rows", "slots", "mixed", "compiled", "mixed compiled")
+STEPS = {"never": 700, "always": 2000}
+"""Of a stage, without and with compiled code."""
 TUNE = {"as it comes": 30, "as the driver sets it": 300}
 """Trials of each."""
 
@@ -97,14 +101,19 @@ def rows(number: int, folder: Path) -> dict[str, Any]:
     return {"rows": number, "results_parquet_mb": megabytes, "seconds": taken}
 
 
-def slots(stages: int, sizes: Sequence[str], folder: Path) -> dict[str, Any]:
+def slots(stages: int, sizes: Sequence[str], compiling: str, folder: Path) -> dict[str, Any]:
     """Train a study for real."""
-    name = "-".join(sizes)
+    name = "-".join((compiling, *sizes))
     study, path = folder / f"{name}.yaml", folder / name
-    seeds = list(range(stages // len(sizes)))
-    study.write_text(TRAINED.format(seeds=seeds, sizes=f"[{', '.join(sizes)}]"))
-    command = ["run", str(study), "--store", str(path), "--cpus", str(SLOTS)]
-    wall = mfscale([*command, "--compile", "never"])
+
+    def trained(seeds: Sequence[int], steps: int, path: Path) -> float:
+        asked = {"seeds": list(seeds), "sizes": f"[{', '.join(sizes)}]", "steps": steps}
+        study.write_text(TRAINED.format(**asked))
+        options = ["--store", str(path), "--cpus", str(SLOTS), "--compile", compiling]
+        return mfscale(["run", str(study), *options])
+
+    trained([stages], 1, folder / f"{name}-first")  # makes neighbour lists, and code
+    wall = trained(range(stages // len(sizes)), STEPS[compiling], path)
     trained = Store(path).table().to_pylist()
     seconds = [row["train_time_s"] for row in trained]
     ends = [row["started_at"] + timedelta(seconds=row["wall_time_s"]) for row in trained]
@@ -155,9 +164,7 @@ def main() -> None:
     parser.add_argument("--stages", type=int, default=10_000)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--trained", type=int, default=400)
-    parser.add_argument(
-        "--only", choices=["driver", "tune", "rows", "slots", "mixed"], action="append"
-    )
+    parser.add_argument("--only", choices=PARTS, action="append")
     asked = parser.parse_args()
     found: dict[str, Any] = {}
     if asked.out and asked.out.exists():
@@ -176,8 +183,10 @@ def main() -> None:
             lambda: driver(asked.stages, folder),
             tune,
             lambda: rows(asked.rows, folder),
-            lambda: slots(asked.trained, ["tiny"], folder),
-            lambda: slots(asked.trained // 3, ["tiny", "small"], folder),
+            lambda: slots(asked.trained, ["tiny"], "never", folder),
+            lambda: slots(asked.trained // 3, ["tiny", "small"], "never", folder),
+            lambda: slots(asked.trained, ["tiny"], "always", folder),
+            lambda: slots(asked.trained // 3, ["tiny", "small"], "always", folder),
         )
         for what, measure in zip(PARTS, measured, strict=True):
             if asked.only and what not in asked.only:

@@ -119,6 +119,16 @@ class _Drawing(TorchDispatchMode):  # type: ignore[no-untyped-call]
         ]
 
 
+@dataclass(frozen=True)
+class _First(Generic[Network]):
+    """A network that was built, its state as built, and what was drawn for it."""
+
+    network: Network
+    seed: int
+    state: State
+    draws: list[Draw]
+
+
 class InitialWeights(Generic[Network]):
     """The initial state of one kind of network for any seed.
 
@@ -130,37 +140,37 @@ class InitialWeights(Generic[Network]):
     build
         Makes the network of a seed, whose parameters follow from draws on torch's generator
         seeded with it, or with −1 − seed.
-    seed
-        Of the first network.
-
-    Attributes
-    ----------
-    network
-        The first, which is its owner's to change.
     """
 
-    def __init__(self, build: Callable[[int], Network], seed: int = 0) -> None:
+    def __init__(self, build: Callable[[int], Network]) -> None:
         self._build = build
-        self.network, self._draws = self._built(seed)
+        self._first: _First[Network] | None = None
         self._as_built: bool | None = None
-        self._seed = seed
-        self._state = _copied(self.network)
+
+    @property
+    def network(self) -> Network:
+        """The first that was built, which is its owner's to change; of any seed."""
+        return self._begun(0).network
 
     def state(self, seed: int) -> State:
         """The state of the network that a seed stands for."""
-        if seed == self._seed:
-            return dict(self._state)
+        first = self._begun(seed)
+        if seed == first.seed:
+            return dict(first.state)
         if self._as_built:
-            return _redrawn(self._state, self._draws, seed)
+            return _redrawn(first.state, first.draws, seed)
         state = _copied(self._build(seed))
         if self._as_built is None:
-            self._as_built = _equal(_redrawn(self._state, self._draws, seed), state)
+            self._as_built = _equal(_redrawn(first.state, first.draws, seed), state)
         return state
 
-    def _built(self, seed: int) -> tuple[Network, list[Draw]]:
-        with _Drawing(seed) as drawing:
-            network = self._build(seed)
-        return network, drawing.draws(network)
+    def _begun(self, seed: int) -> _First[Network]:
+        """The first network, of this seed if there was none yet."""
+        if self._first is None:
+            with _Drawing(seed) as drawing:
+                network = self._build(seed)
+            self._first = _First(network, seed, _copied(network), drawing.draws(network))
+        return self._first
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

@@ -25,6 +25,8 @@ def root_potential(stage: Stage, sets: Sets, evaluator: Evaluator) -> Potential:
     if stage.model.fidelity == "embedding":
         heads = _of_one_scale(stage, heads)
     structures = np.concatenate([chosen.train for chosen in sets.values()])
+    # First, for the network that this may build is then the one that is kept.
+    fresh = initial_state(stage.model, elements, list(heads), stage.seed)
     potential = Potential(
         network=kept_network(stage.model, elements, list(heads)).to(evaluator.device),
         spec=stage.model,
@@ -32,7 +34,6 @@ def root_potential(stage: Stage, sets: Sets, evaluator: Evaluator) -> Potential:
         heads=heads,
         mean_neighbours=_mean_neighbours(stage, structures, evaluator),
     )
-    fresh = initial_state(stage.model, elements, list(heads), stage.seed)
     load_weights(potential.network, fresh, potential.mean_neighbours)
     return potential
 
