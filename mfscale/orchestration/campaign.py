@@ -158,6 +158,7 @@ class Campaign:
             worker.AGAIN: stage.id in self._again,
             worker.TRIAL: trial,
             worker.COMPILED: self.compiling.wanted(stage),
+            worker.WAITS: self.compiling.waits(stage),
         }
 
     def ended(self, stage_id: str, result: Mapping[str, Any] | None) -> None:

@@ -35,12 +35,17 @@ class Cost:
 
 @dataclass(frozen=True)
 class Decision:
-    """What compiling the stages of a kind would take and save, in seconds of cores."""
+    """What compiling the stages of a kind would take and save, in seconds of cores.
+
+    Where a stage alone saves more than making the code takes, those that find it being made wait
+    for it; else they train eagerly meanwhile.
+    """
 
     kind: Kind
     stages: int
     takes_s: float
     saves_s: float
+    waits: bool
 
     @property
     def compiled(self) -> bool:
@@ -97,15 +102,22 @@ class Compiling:
         decision = self.decisions.get(_code(stage))
         return decision is not None and decision.compiled
 
+    def waits(self, stage: Stage) -> bool:
+        """Whether a stage is to wait for code that another is making; else it trains eagerly."""
+        decision = self.decisions.get(_code(stage))
+        return decision is None or decision.waits
+
     def _decision(self, code: str, stages: Sequence[Stage], slots: int) -> Decision:
         kind = kind_of(stages[0])
         cost = self._costs.get(kind)
         if cost is None or self._estimate is None:
-            return Decision(kind, len(stages), 0.0, 0.0)
+            return Decision(kind, len(stages), 0.0, 0.0, waits=True)
         work = LIKELY * sum(self._estimate.seconds(stage) for stage in stages)
-        each = cost.warm_s + (0.0 if self._kept(code) else cost.cold_s)  # for which the others wait
-        takes = each * min(slots, len(stages))
-        return Decision(kind, len(stages), takes, work * (1 - 1 / cost.speedup))
+        saves = work * (1 - 1 / cost.speedup)
+        waits = saves > cost.cold_s * len(stages)
+        at_once = min(slots, len(stages))
+        cold = 0.0 if self._kept(code) else cost.cold_s * (at_once if waits else 1)
+        return Decision(kind, len(stages), cost.warm_s * at_once + cold, saves, waits)
 
 
 def _code(stage: Stage) -> str:

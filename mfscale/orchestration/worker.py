@@ -39,7 +39,7 @@ OUT_OF_MEMORY = "out of memory"
 TOLD = ("status", "reason", "samples_seen", "wall_time_s", "warnings")
 """Fields of a row that Tune, and so the driver, is told."""
 LOGGER = logging.getLogger("mfscale")
-STAGE, STORE, STOP, AGAIN, TRIAL, CPUS, THREADS, GPU, PARTS, NOTES, COMPILED, SAVE_EVERY, TRAIN = (
+STAGE, STORE, STOP, AGAIN, TRIAL, CPUS, THREADS, GPU, PARTS, NOTES = (
     "stage",
     "store",
     "stop",
@@ -50,10 +50,8 @@ STAGE, STORE, STOP, AGAIN, TRIAL, CPUS, THREADS, GPU, PARTS, NOTES, COMPILED, SA
     "gpu",
     "batch_parts",
     "notes",
-    "compiled",
-    "checkpoint_every_s",
-    "train",
 )
+COMPILED, WAITS, SAVE_EVERY, TRAIN = "compiled", "waits_for_code", "checkpoint_every_s", "train"
 
 
 @dataclass(frozen=True)
@@ -113,6 +111,7 @@ def train_stage(
         interrupted=attempt.stop,
         batch_parts=config[PARTS],
         compiled=config[COMPILED],
+        waits=config[WAITS],
     )
 
 

@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from mfscale.data import keys
@@ -35,6 +35,10 @@ LOGGER = logging.getLogger("mfscale")
 
 class NotCompiledError(Exception):
     """A network that cannot be compiled, or not rightly; it trains eagerly as well."""
+
+
+class BeingMadeError(NotCompiledError):
+    """Code that another process is just making."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ def compiled_in_ev(
     forces: bool,
     artefacts: Artefacts,
     learning: bool = True,
+    waits: bool = True,
 ) -> Predict:
     """`in_ev` of a network as compiled code, made from some batches and checked on them.
 
@@ -82,9 +87,13 @@ def compiled_in_ev(
         Where compiled code is kept for other processes.
     learning
         Whether gradients by weights will be wanted, as by training, which evaluation does not.
+    waits
+        Whether to wait where another process is just making the code.
 
     Raises
     ------
+    BeingMadeError
+        If that is so and `waits` is not.
     NotCompiledError
         If torch cannot, no batch is like others, or the code computes something else.
     """
@@ -103,7 +112,7 @@ def compiled_in_ev(
         torch.get_num_threads(),
     )
     if kind not in _kept:
-        _kept[kind] = _make(kind, network, usable, artefacts)
+        _kept[kind] = _make(kind, network, usable, artefacts, waits=waits)
     code = _kept[kind]
     if isinstance(code, str):
         raise NotCompiledError(code)
@@ -111,7 +120,12 @@ def compiled_in_ev(
 
 
 def _make(
-    kind: _Kind, network: HeadedModel, batches: Sequence[Batch], artefacts: Artefacts
+    kind: _Kind,
+    network: HeadedModel,
+    batches: Sequence[Batch],
+    artefacts: Artefacts,
+    *,
+    waits: bool,
 ) -> GraphCode | str:
     """Code that was kept, or else is made and kept, and is right; or what kept it from that."""
     began = time.perf_counter()
@@ -120,11 +134,13 @@ def _make(
         artefacts.open()
         code = _right(kind, network, batches, file)
         if code is None:
-            with FileLock(file.with_suffix(".lock")):  # others of this kind wait, and then load
+            with FileLock(file.with_suffix(".lock"), timeout=-1 if waits else 0):
                 code = _right(kind, network, batches, file)
                 if code is None:
                     code, done = _made(kind, network, batches, file), "compiled"
         artefacts.made()
+    except Timeout:
+        raise BeingMadeError("another process is making its code") from None
     except NotCompiledError as error:
         return str(error)
     except Exception as error:

@@ -19,7 +19,6 @@ from mfscale.models.headed import Batch
 from mfscale.models.trainable import trainable_part
 from mfscale.study import Stage, of_stage
 from mfscale.training import provenance, row
-from mfscale.training.artefacts import Artefacts, kind_of_code
 from mfscale.training.checkpoint import (
     History,
     load_potential,
@@ -27,7 +26,6 @@ from mfscale.training.checkpoint import (
     save_potential,
     save_progress,
 )
-from mfscale.training.compiled import NotCompiledError, compiled_in_ev
 from mfscale.training.errors import TrainingError
 from mfscale.training.evaluation import (
     CHUNK,
@@ -53,12 +51,11 @@ from mfscale.training.loop import (
 from mfscale.training.loss import loss
 from mfscale.training.potential import Potential, Predict, in_ev
 from mfscale.training.samples import Order, Samples, make_samples
+from mfscale.training.stage_code import StageCode
 
 LOGGER = logging.getLogger("mfscale")
 _EXAMPLES = 4
 """Batches that compiled code is made from and checked on."""
-_EXAMPLE_SIZE = 20
-"""Structures in a batch that code for evaluation is made from."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +77,7 @@ def run_stage(
     interrupted: Callable[[], bool] = undisturbed,
     batch_parts: int = 1,
     compiled: bool = False,
+    waits: bool = True,
     saved: Callable[[Path], None] = lambda _: None,
 ) -> StageResult:
     """Train and evaluate `stage`, resuming where an earlier attempt was interrupted.
@@ -107,6 +105,8 @@ def run_stage(
     compiled
         Whether to train with compiled code, which this process keeps for its next stage of the same
         kind; no setting of the stage either. Where that cannot be, it trains eagerly and logs why.
+    waits
+        Whether it waits for code that another process is just making, or trains eagerly instead.
     saved
         Told each checkpoint file once it is written.
 
@@ -119,7 +119,8 @@ def run_stage(
     """
     began = time.perf_counter()
     started_at = datetime.now(UTC)
-    run = _Run(stage, checkpoint_dir, device or torch.device("cpu"), batch_parts, compiled, saved)
+    run = _Run(stage, checkpoint_dir, device or torch.device("cpu"), batch_parts, saved)
+    run.code = StageCode(stage, run.potential, waits=waits) if compiled else None
     before, _ = run.evaluate("start", nothing if stage.parent_id is None else run.output())
     network = run.potential.network
     with trainable_part(network, stage.trainable, stage.heads, seed=stage.seed) as parameters:
@@ -139,7 +140,7 @@ def run_stage(
         "warnings": row.warnings(baseline, before, outcome),
         **provenance.versions(),
         **provenance.conditions(run.device, started_at, began),
-        "compile_mode": "inductor" if run.compiled else "eager",
+        "compile_mode": "inductor" if run.code else "eager",
         "batch_parts": batch_parts,
     }
     return StageResult(found, outcome.curve, errors)
@@ -154,11 +155,10 @@ class _Run:
         checkpoint_dir: Callable[[str], Path],
         device: torch.device,
         batch_parts: int,
-        compiled: bool,
         saved: Callable[[Path], None],
     ) -> None:
         self.stage = stage
-        self.compiled = compiled
+        self.code: StageCode | None = None
         self.saved = saved
         self.batch_parts = batch_parts
         self.chunk = CHUNK
@@ -272,50 +272,20 @@ class _Run:
 
     def output(self) -> Output | None:
         """What computes the network's energies and forces as they are evaluated, if compiled."""
-        if not self.compiled:
+        if self.code is None:
             return None
-        (name, chosen), *_ = self.sets.items()
-        structures = np.concatenate([chosen.train, chosen.validation])
-        head = self.potential.head_index(name)
-        dtype = next(self.potential.network.parameters()).dtype
-        examples = [
-            _of_unit_scale(self.labelled.evaluator.batch(some, head), dtype)
-            for some in (structures[:_EXAMPLE_SIZE], structures[-_EXAMPLE_SIZE + 3 :])
-        ]
-        predict = self._compile(examples, forces=True, learning=False)
-        return None if predict is None else _unscaled(predict, dtype)
+        return self.code.evaluation(self.labelled.evaluator, self.sets)
 
     def _predict(self, parts: Callable[[int], list[Batch]], *, forces: bool) -> Predict:
         """What predicts energies and forces in training; compiled, if so asked and it can be."""
         network = self.potential.network
-        if self.compiled:
+        if self.code is not None:
             examples = [parts(step)[0] for step in range(_EXAMPLES)]
-            predict = self._compile(examples, forces=forces, learning=True)
+            predict = self.code.training(examples, forces=forces)
             if predict is not None:
                 return predict
-            self.compiled = False
+            self.code = None
         return lambda batch: in_ev(network, batch, forces=forces, create_graph=True)
-
-    def _compile(
-        self, examples: Sequence[Batch], *, forces: bool, learning: bool
-    ) -> Predict | None:
-        """Compiled code for the network as it stands; None, and a word why, if it cannot be."""
-        network = self.potential.network
-        code = kind_of_code(self.stage, device=self.device.type, threads=torch.get_num_threads())
-        try:
-            return compiled_in_ev(
-                network,
-                examples,
-                described=f"{self.potential.spec.model_dump_json()} {len(network.heads)}",
-                n_elements=len(self.potential.elements),
-                forces=forces,
-                artefacts=Artefacts(code if learning else f"{code} evaluated"),
-                learning=learning,
-            )
-        except NotCompiledError as error:
-            done = "trains" if learning else "is evaluated"
-            LOGGER.warning("stage %s %s eagerly (%s)", self.stage.id, done, error)
-            return None
 
     def _samples(self, chosen: Mapping[str, np.ndarray[Any, np.dtype[np.int64]]]) -> Samples:
         heads = {
@@ -338,7 +308,7 @@ class _Run:
             cuts = range(self.chunk, len(samples), self.chunk)
             parts = [samples.batch(chosen) for chosen in np.split(every, cuts)]
         network, forces = self.potential.network, samples.forces_ev_a is not None
-        if not self.compiled:
+        if self.code is None:
 
             def predict(batch: Batch) -> tuple[Tensor, Tensor | None]:
                 return in_ev(network, batch, forces=forces, create_graph=False)
@@ -363,22 +333,6 @@ class _Run:
 def _detached(found: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor | None]:
     energy, forces = found
     return energy.detach(), None if forces is None else forces.detach()
-
-
-def _of_unit_scale(batch: Batch, dtype: torch.dtype) -> Batch:
-    return {**batch, keys.SCALE: torch.ones_like(batch[keys.N_ATOMS], dtype=dtype)}
-
-
-def _unscaled(predict: Predict, dtype: torch.dtype) -> Output:
-    """Energies and forces as the network gives them, by code that knows the batch's scale."""
-
-    def output(batch: Batch) -> tuple[Tensor, Tensor]:
-        energy, forces = predict(_of_unit_scale(batch, dtype))
-        if forces is None:
-            raise ValueError("this code computes no forces")
-        return energy, forces
-
-    return output
 
 
 def _load_parent(path: Path, stage_id: str) -> tuple[Potential, History]:

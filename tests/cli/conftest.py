@@ -109,6 +109,7 @@ def run_one(stage: Stage, store: Store, *, again: bool = False) -> dict[str, Any
             worker.PARTS: 1,
             worker.NOTES: [],
             worker.COMPILED: False,
+            worker.WAITS: True,
             worker.SAVE_EVERY: 60.0,
         }
     )

@@ -21,12 +21,23 @@ def deciding(*stages: Stage, slots: int = 1, kept: bool = False, **changed: obje
 def test_work_is_weighed_against_what_compiling_takes() -> None:
     stages = [stage(f"s{n}", steps=10_000) for n in range(12)]  # 100 s each at 3,000 structures/s
     (decision,) = deciding(*stages, slots=2).decisions.values()
-    assert decision.takes_s == pytest.approx(2 * (60 + 10))  # one slot waits for the other
+    assert decision.takes_s == pytest.approx(60 + 2 * 10)  # one slot makes it, both load it
     assert decision.saves_s == pytest.approx(0.25 * 1200 * (1 - 1 / 2))  # of a quarter of the cap
     assert decision.compiled
-    assert not deciding(*stages[:11], slots=2).wanted(stages[0])  # 137.5 s do not pay for 140
-    assert deciding(*stages[:11], slots=2, kept=True).wanted(stages[0])
-    assert deciding(*stages[:11], slots=1).wanted(stages[0])
+    assert not deciding(*stages[:6], slots=2).wanted(stages[0])  # 75 s do not pay for 80
+    assert deciding(*stages[:6], slots=2, kept=True).wanted(stages[0])
+    assert deciding(*stages[:6], slots=1).wanted(stages[0])
+
+
+def test_stages_wait_for_code_that_saves_each_more_than_making_it_takes() -> None:
+    long = [stage(f"s{n}", steps=50_000) for n in range(3)]  # 125 s of a quarter of the cap
+    assert deciding(*long, slots=2).waits(long[0])  # of which code saves 62.5
+    (decision,) = deciding(*long, slots=2).decisions.values()
+    assert decision.takes_s == pytest.approx(2 * (60 + 10))
+    short = [stage(f"s{n}", steps=40_000) for n in range(3)]  # and here 50, less than 60
+    assert deciding(*short, slots=2).wanted(short[0])
+    assert not deciding(*short, slots=2).waits(short[0])
+    assert deciding(*short, mode="always").waits(short[0])
 
 
 def test_what_is_compiled_stays_so_and_serves_its_kind_alone() -> None:

@@ -28,6 +28,7 @@ for number in range(int(sys.argv[2])):
             worker.PARTS: 1,
             worker.NOTES: [],
             worker.COMPILED: False,
+            worker.WAITS: True,
             worker.SAVE_EVERY: 60.0,
         }
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 
 from mfscale.data import CACHE_VARIABLE, Dataset
 from mfscale.study import Stage
@@ -102,6 +103,27 @@ def test_where_others_could_write_code_nothing_is_compiled(
     assert row["compile_mode"] == "eager"
     assert "must be this user's alone" in caplog.text
     assert list(open_to_all.iterdir()) == []
+
+
+def test_a_stage_that_does_not_wait_trains_eagerly_while_its_code_is_made(
+    plan: Plan,
+    few: Dataset,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
+    kept: dict[object, object] = {}
+    monkeypatch.setattr(compiled, "_kept", kept)
+    monkeypatch.setattr(Artefacts, "file", lambda self, _: self.folder / "some.code")
+    heads = {"dft": {"subset": "b", "size": 30, "validation": 8, "forces": False}}
+    (stage,) = plan(few, {"heads": heads}, training={"max_steps": 2, "validate_every": 1})
+    (tmp_path / "cache" / "compiled").mkdir(mode=0o700, parents=True)
+    with FileLock(tmp_path / "cache" / "compiled" / "some.lock"):
+        done = run_stage(stage, checkpoint_dir=lambda s: tmp_path / s, compiled=True, waits=False)
+    assert done.row["compile_mode"] == "eager"
+    assert "another process is making its code" in caplog.text
+    assert kept == {}  # the next stage asks again
 
 
 def test_code_takes_the_sizes_it_was_made_for() -> None:
