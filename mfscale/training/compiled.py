@@ -5,13 +5,11 @@ batches are symbols, so that it serves all batches. See `mfscale.training.graph_
 """
 
 import logging
-import platform
 import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -28,17 +26,16 @@ from mfscale.training.potential import Predict, in_ev
 
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
 """By how much energies, forces and gradients may differ from eager ones, relative to their norm."""
-MAKERS = ("mfscale", "torch", "nequip", "nequip-allegro", "mace-torch", "e3nn")
-"""Packages that a network's operations come from."""
 LOGGER = logging.getLogger("mfscale")
+_OTHER_SIZES = "its batches have other sizes than those its code was made for"
 
 
 class NotCompiledError(Exception):
     """A network that cannot be compiled, or not rightly; it trains eagerly as well."""
 
 
-class BeingMadeError(NotCompiledError):
-    """Code that another process is just making."""
+class NotNowError(NotCompiledError):
+    """Code that this stage cannot use, and the next one perhaps can."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +89,8 @@ def compiled_in_ev(
 
     Raises
     ------
-    BeingMadeError
-        If that is so and `waits` is not.
+    NotNowError
+        If that is so and `waits` is not, or if the code was made for other sizes of batches.
     NotCompiledError
         If torch cannot, no batch is like others, or the code computes something else.
     """
@@ -109,14 +106,16 @@ def compiled_in_ev(
         forces,
         tuple(name for name in INPUTS if name in usable[0]),
         str(parameters[0].device),
-        torch.get_num_threads(),
+        torch.get_num_threads() if parameters[0].device.type == "cpu" else 0,
     )
     if kind not in _kept:
         _kept[kind] = _make(kind, network, usable, artefacts, waits=waits)
     code = _kept[kind]
     if isinstance(code, str):
         raise NotCompiledError(code)
-    return _bound(code, network, forces=forces)
+    if not any(code.takes(batch) for batch in usable):
+        raise NotNowError(_OTHER_SIZES)
+    return _bound(code, network, kind)
 
 
 def _make(
@@ -129,18 +128,22 @@ def _make(
 ) -> GraphCode | str:
     """Code that was kept, or else is made and kept, and is right; or what kept it from that."""
     began = time.perf_counter()
-    file, done = artefacts.file(f"{kind} {_conditions()}"), "compiled code loaded"
+    file, done = artefacts.file(f"{kind} {_device(kind)}"), "compiled code loaded"
     try:
         artefacts.open()
-        code = _right(kind, network, batches, file)
-        if code is None:
-            with FileLock(file.with_suffix(".lock"), timeout=-1 if waits else 0):
-                code = _right(kind, network, batches, file)
-                if code is None:
-                    code, done = _made(kind, network, batches, file), "compiled"
-        artefacts.made()
+        with _quiet():
+            code = _right(kind, network, batches, file)
+            if code is None:
+                with FileLock(file.with_suffix(".lock"), timeout=-1 if waits else 0):
+                    code = _right(kind, network, batches, file)
+                    if code is None:
+                        code, done = _made(kind, network, batches, file), "compiled"
+        if kind.learning:
+            artefacts.made()
     except Timeout:
-        raise BeingMadeError("another process is making its code") from None
+        raise NotNowError("another process is making its code") from None
+    except NotNowError:
+        raise
     except NotCompiledError as error:
         return str(error)
     except Exception as error:
@@ -151,27 +154,28 @@ def _make(
     return code
 
 
-def _conditions() -> str:
-    """What code of a kind depends on besides, as far as it can be named: the rest is checked."""
-    made_by = [platform.python_version(), torch.backends.cpu.get_cpu_capability()]
-    for package in MAKERS:
-        try:
-            made_by.append(version(package))
-        except PackageNotFoundError:
-            made_by.append("none")
-    return " ".join(made_by)
+def _device(kind: _Kind) -> str:
+    """Which model of GPU code is for; the folder says which processor."""
+    if not kind.device.startswith("cuda"):
+        return torch.backends.cpu.get_cpu_capability()
+    properties = torch.cuda.get_device_properties(torch.device(kind.device))
+    return f"{properties.name} {properties.major}.{properties.minor} CUDA {torch.version.cuda}"
 
 
 def _right(
     kind: _Kind, network: HeadedModel, batches: Sequence[Batch], file: Path
 ) -> GraphCode | None:
     """The code that was kept, if it computes what the network computes."""
-    code = graph_code.kept(file, batches[0])
-    if code is not None:
-        try:
-            _check(network, _bound(code, network, forces=kind.forces), batches, kind)
-        except NotCompiledError:
-            return None
+    try:
+        code = graph_code.kept(file, batches[0])
+        if code is not None:
+            _check(network, code, batches, kind)
+    except NotNowError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error) or is_lost_gpu(error):
+            raise
+        return None  # of another torch or network, or cut short: it is made again
     return code
 
 
@@ -179,23 +183,23 @@ def _made(kind: _Kind, network: HeadedModel, batches: Sequence[Batch], file: Pat
     """Code made, checked and kept."""
     places = {place for place, *_ in kind.learning}
     learning = [place in places for place, _ in enumerate(network.parameters())]
-    with _quiet():
-        code = graph_code.compiled(network, batches[0], learning, forces=kind.forces)
-        _check(network, _bound(code, network, forces=kind.forces), batches, kind)
-    graph_code.keep(code, file)
+    code = graph_code.compiled(network, batches[0], learning, forces=kind.forces)
+    _check(network, code, batches, kind)
+    if code.takes_more_than(batches[0]):
+        graph_code.keep(code, file)
     return code
 
 
-def _bound(code: GraphCode, network: HeadedModel, *, forces: bool) -> Predict:
+def _bound(code: GraphCode, network: HeadedModel, kind: _Kind) -> Predict:
     """Code with a network's tensors for weights; what it was not made for runs eagerly."""
     weights = (*network.parameters(), *network.buffers())
 
     def predict(batch: Batch) -> tuple[Tensor, Tensor | None]:
         with torch.enable_grad():
             if not code.takes(batch):
-                return in_ev(network, batch, forces=forces, create_graph=True)
+                return in_ev(network, batch, forces=kind.forces, create_graph=bool(kind.learning))
             found = code.run(*weights, *(batch[name] for name in code.inputs))
-        return (found[0], found[1]) if forces else (found[0], None)
+        return (found[0], found[1]) if kind.forces else (found[0], None)
 
     return predict
 
@@ -207,11 +211,15 @@ def _is_general(batch: Batch) -> bool:
     return min(numbers) > 1 and len(set(numbers)) == len(numbers)
 
 
-def _check(network: HeadedModel, predict: Predict, batches: Sequence[Batch], kind: _Kind) -> None:
+def _check(network: HeadedModel, code: GraphCode, batches: Sequence[Batch], kind: _Kind) -> None:
     """Raise NotCompiledError if compiled code does not compute what the network computes.
 
     With other weights than its own: those of a fresh readout, which are zero, would hide a lot.
     """
+    taken = [batch for batch in batches if code.takes(batch)]
+    if not taken:
+        raise NotNowError(_OTHER_SIZES)
+    predict = _bound(code, network, kind)
     parameters = list(network.parameters())
     learning = [parameters[place] for place, *_ in kind.learning]
     tolerance = TOLERANCE[parameters[0].dtype]
@@ -220,7 +228,7 @@ def _check(network: HeadedModel, predict: Predict, batches: Sequence[Batch], kin
         return in_ev(network, batch, forces=kind.forces, create_graph=bool(learning))
 
     with _shaken(parameters):
-        for batch in (batches[0], batches[-1]):
+        for batch in (taken[0], taken[-1]):
             ours, theirs = (_found(way, batch, learning) for way in (predict, eager))
             for mine, right in zip(ours, theirs, strict=True):
                 miss, norm = float((mine - right).norm()), float(right.norm())

@@ -6,6 +6,7 @@ the forces as operations is differentiated once. NequIP trains compiled in the s
 code is to outlast a process, so that a process that finds the file neither traces nor compiles.
 """
 
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from mfscale.data import keys
+from mfscale.data.durable import write_whole
 from mfscale.models.headed import Batch, HeadedModel
 from mfscale.training.potential import in_ev
 
@@ -55,8 +57,12 @@ class GraphCode:
 
     def takes(self, batch: Batch) -> bool:
         """Whether a batch has sizes that the code was made for."""
-        tensors = {f"t{place}": batch[name] for place, name in enumerate(self.inputs)}
-        return self._guard(tensors)
+        return self._guard({f"t{place}": batch[name] for place, name in enumerate(self.inputs)})
+
+    def takes_more_than(self, batch: Batch) -> bool:
+        """Whether it takes batches of ten and a hundred times as many structures."""
+        entering = {name: batch[name] for name in self.inputs}
+        return all(self.takes(_repeated(entering, times)) for times in (10, 100))
 
     @cached_property
     def _guard(self) -> Callable[[dict[str, Tensor]], bool]:
@@ -91,34 +97,59 @@ def compiled(
     inputs = _inputs(example)
     graph, weights, batch = _traced(network, example, inputs, learning, forces=forces)
     arguments = [*weights, *batch]
-    run = standalone_compile(graph, arguments, dynamic_shapes="from_graph", options={}, aot=True)
+    # What must hold for sizes is not told of code that torch finds in a cache of its own.
+    with torch.compiler.config.patch(  # type: ignore[attr-defined]
+        cache_key_tag=uuid.uuid4().hex
+    ):
+        run = standalone_compile(
+            graph, arguments, dynamic_shapes="from_graph", options={}, aot=True
+        )
     sizes = batch[0].fake_mode.shape_env.produce_guards_expression(batch)
     return GraphCode(run, sizes or "True", inputs)
 
 
 def keep(code: GraphCode, file: Path) -> None:
     """Leave code in a file, and beside it what must hold for sizes."""
-    _beside(file).write_text(code.sizes)
+    _beside(file).unlink(missing_ok=True)
     code.run.save(path=str(file))
+    write_whole(_beside(file), code.sizes.encode())
 
 
 def kept(file: Path, example: Batch) -> GraphCode | None:
-    """The code in a file; None if there is none that this torch can run."""
-    if not file.exists():
+    """The code in a file; None if there is none.
+
+    Raises
+    ------
+    Exception
+        Of any kind, if it is another torch's file, or was cut short.
+    """
+    if not file.exists() or not _beside(file).exists():
         return None
     from torch._inductor.standalone_compile import (  # noqa: PLC0415 - seconds
         CompiledArtifact,
     )
 
-    try:
-        run = CompiledArtifact.load(path=str(file))
-        return GraphCode(run, _beside(file).read_text(), _inputs(example))
-    except Exception:  # noqa: BLE001 - another torch's file, or one cut short: any kind of error
-        return None
+    run = CompiledArtifact.load(path=str(file))
+    return GraphCode(run, _beside(file).read_text(encoding="utf-8"), _inputs(example))
 
 
 def _inputs(example: Batch) -> tuple[str, ...]:
     return tuple(name for name in INPUTS if name in example)
+
+
+def _varying(name: str) -> int:
+    """Which size of an input depends on the batch."""
+    return 1 if name == keys.EDGE_INDEX else 0
+
+
+def _repeated(batch: Batch, times: int) -> dict[str, Tensor]:
+    """Tensors of the sizes that a batch would have whose structures came so many times."""
+    repeated = {}
+    for name, tensor in batch.items():
+        shape = list(tensor.shape)
+        shape[_varying(name)] *= times
+        repeated[name] = torch.empty(shape, dtype=tensor.dtype, device="meta")
+    return repeated
 
 
 def _beside(file: Path) -> Path:
@@ -159,7 +190,7 @@ def _traced(
     symbolic = []
     for name in inputs:
         sizes = [DimDynamic.STATIC] * example[name].dim()
-        sizes[1 if name == keys.EDGE_INDEX else 0] = DimDynamic.DYNAMIC
+        sizes[_varying(name)] = DimDynamic.DYNAMIC
         context: Any = StatelessSymbolicContext(dynamic_sizes=sizes)
         symbolic.append(mode.from_tensor(example[name], symbolic_context=context))
     with mode:

@@ -272,7 +272,7 @@ class _Run:
 
     def output(self) -> Output | None:
         """What computes the network's energies and forces as they are evaluated, if compiled."""
-        if self.code is None:
+        if self.code is None or self.stage.purpose == "tune":  # which evaluates few structures
             return None
         return self.code.evaluation(self.labelled.evaluator, self.sets)
 

@@ -16,8 +16,8 @@ from mfscale.training.evaluation import Evaluator, Output
 from mfscale.training.potential import Potential, Predict
 
 LOGGER = logging.getLogger("mfscale")
-_EXAMPLE = 20
-"""Structures in a batch that code for evaluation is made from."""
+_STRUCTURES = 20
+"""In a batch that code for evaluation is made from, where memory allows."""
 
 
 class StageCode:
@@ -46,9 +46,10 @@ class StageCode:
         structures = np.concatenate([chosen.train, chosen.validation])
         head = self.potential.head_index(name)
         dtype = next(self.potential.network.parameters()).dtype
+        most = min(_STRUCTURES, evaluator.chunk)
         examples = [
             _of_unit_scale(evaluator.batch(some, head), dtype)
-            for some in (structures[:_EXAMPLE], structures[-_EXAMPLE + 3 :])
+            for some in (structures[:most], structures[3 : 3 + most])
         ]
         predict = self._predict(examples, forces=True, learning=False)
         return None if predict is None else _unscaled(predict, dtype)
@@ -65,7 +66,7 @@ class StageCode:
                 described=f"{potential.spec.model_dump_json()} {len(potential.network.heads)}",
                 n_elements=len(potential.elements),
                 forces=forces,
-                artefacts=Artefacts(code if learning else f"{code} evaluated"),
+                artefacts=Artefacts(code),
                 learning=learning,
                 waits=self.waits,
             )

@@ -56,9 +56,9 @@ def test_compiled_training_ends_where_eager_training_ends(
     compare(second, "first process")
     assert [words.partition(" in ")[0] for words in told()] == ["compiled"] * 2  # and evaluation
     assert folder.stat().st_mode & 0o077 == 0
-    assert len(list(folder.glob("*.made"))) == 2
-    evaluating, training = sorted(folder.glob("*.code"), key=lambda path: path.stat().st_size)
-    whole = evaluating.read_bytes()
+    assert len(list(folder.rglob("*.made"))) == 1
+    evaluating, training = sorted(folder.rglob("*.code"), key=lambda path: path.stat().st_size)
+    whole, sizes = evaluating.read_bytes(), evaluating.with_suffix(".sizes").read_text()
 
     monkeypatch.setattr(compiled, "_kept", {})  # as in a process of its own
     compare(second, "second process")
@@ -72,6 +72,8 @@ def test_compiled_training_ends_where_eager_training_ends(
         "compiled",
     ]
     assert len(evaluating.read_bytes()) == pytest.approx(len(whole), rel=0.1)
+    assert evaluating.with_suffix(".sizes").read_text() == sizes
+    assert "<=" in sizes
 
     monkeypatch.setattr(compiled, "_kept", {})  # a network of another cutoff finds this code
     monkeypatch.setattr(Artefacts, "file", lambda _self, _described: training)
@@ -118,8 +120,9 @@ def test_a_stage_that_does_not_wait_trains_eagerly_while_its_code_is_made(
     monkeypatch.setattr(Artefacts, "file", lambda self, _: self.folder / "some.code")
     heads = {"dft": {"subset": "b", "size": 30, "validation": 8, "forces": False}}
     (stage,) = plan(few, {"heads": heads}, training={"max_steps": 2, "validate_every": 1})
-    (tmp_path / "cache" / "compiled").mkdir(mode=0o700, parents=True)
-    with FileLock(tmp_path / "cache" / "compiled" / "some.lock"):
+    artefacts = Artefacts("")
+    artefacts.open()
+    with FileLock(artefacts.folder / "some.lock"):
         done = run_stage(stage, checkpoint_dir=lambda s: tmp_path / s, compiled=True, waits=False)
     assert done.row["compile_mode"] == "eager"
     assert "another process is making its code" in caplog.text
@@ -133,3 +136,7 @@ def test_code_takes_the_sizes_it_was_made_for() -> None:
     assert code.takes(batch)
     assert not code.takes({**batch, "species": torch.zeros(2)})
     assert not code.takes({name: tensor[:1] for name, tensor in batch.items()})
+    assert code.takes_more_than(batch)
+    few = graph_code.GraphCode(refuse, f"{sizes} and L['t0'].size()[0] <= 40", code.inputs)  # type: ignore[arg-type]
+    assert few.takes(batch)
+    assert not few.takes_more_than(batch)
