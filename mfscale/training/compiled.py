@@ -27,7 +27,8 @@ from mfscale.training.potential import Predict, in_ev
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
 """By how much energies, forces and gradients may differ from eager ones, relative to their norm."""
 LOGGER = logging.getLogger("mfscale")
-_OTHER_SIZES = "its batches have other sizes than those its code was made for"
+_VARIANTS = 4
+"""Pieces of code of one kind that are kept, for other sizes of batches each."""
 
 
 class NotCompiledError(Exception):
@@ -51,8 +52,8 @@ class _Kind:
     threads: int
 
 
-_kept: dict[_Kind, GraphCode | str] = {}
-"""By kind: its code, or why there is none."""
+_kept: dict[_Kind, list[GraphCode] | str] = {}
+"""By kind: its code, for other sizes of batches each, or why there is none."""
 
 
 def compiled_in_ev(
@@ -90,7 +91,7 @@ def compiled_in_ev(
     Raises
     ------
     NotNowError
-        If that is so and `waits` is not, or if the code was made for other sizes of batches.
+        If that is so and `waits` is not.
     NotCompiledError
         If torch cannot, no batch is like others, or the code computes something else.
     """
@@ -108,14 +109,13 @@ def compiled_in_ev(
         str(parameters[0].device),
         torch.get_num_threads() if parameters[0].device.type == "cpu" else 0,
     )
-    if kind not in _kept:
-        _kept[kind] = _make(kind, network, usable, artefacts, waits=waits)
-    code = _kept[kind]
-    if isinstance(code, str):
-        raise NotCompiledError(code)
-    if not any(code.takes(batch) for batch in usable):
-        raise NotNowError(_OTHER_SIZES)
-    return _bound(code, network, kind)
+    codes = _kept.get(kind, [])
+    if isinstance(codes, list) and not any(c.takes(batch) for c in codes for batch in usable):
+        more = _make(kind, network, usable, artefacts, waits=waits)
+        codes = _kept[kind] = more if isinstance(more, str) else [*codes, *more]
+    if isinstance(codes, str):
+        raise NotCompiledError(codes)
+    return _bound(codes, network, kind)
 
 
 def _make(
@@ -125,19 +125,20 @@ def _make(
     artefacts: Artefacts,
     *,
     waits: bool,
-) -> GraphCode | str:
+) -> list[GraphCode] | str:
     """Code that was kept, or else is made and kept, and is right; or what kept it from that."""
     began = time.perf_counter()
-    file, done = artefacts.file(f"{kind} {_device(kind)}"), "compiled code loaded"
+    described, done = f"{kind} {_device(kind)}", "compiled code loaded"
+    files = [artefacts.file(f"{described} {number}") for number in range(_VARIANTS)]
     try:
         artefacts.open()
         with _quiet():
-            code = _right(kind, network, batches, file)
-            if code is None:
-                with FileLock(file.with_suffix(".lock"), timeout=-1 if waits else 0):
-                    code = _right(kind, network, batches, file)
-                    if code is None:
-                        code, done = _made(kind, network, batches, file), "compiled"
+            codes = _right(kind, network, batches, files)
+            if not codes:
+                with FileLock(files[0].with_suffix(".lock"), timeout=-1 if waits else 0):
+                    codes = _right(kind, network, batches, files)
+                    if not codes:
+                        codes, done = [_made(kind, network, batches, files)], "compiled"
         if kind.learning:
             artefacts.made()
     except Timeout:
@@ -151,7 +152,7 @@ def _make(
             raise
         return f"{type(error).__name__}: {error}".splitlines()[0][:300]
     LOGGER.info("%s in %.0f s", done, time.perf_counter() - began)
-    return code
+    return codes
 
 
 def _device(kind: _Kind) -> str:
@@ -163,43 +164,58 @@ def _device(kind: _Kind) -> str:
 
 
 def _right(
-    kind: _Kind, network: HeadedModel, batches: Sequence[Batch], file: Path
-) -> GraphCode | None:
-    """The code that was kept, if it computes what the network computes."""
-    try:
-        code = graph_code.kept(file, batches[0])
-        if code is not None:
-            _check(network, code, batches, kind)
-    except NotNowError:
-        raise
-    except Exception as error:
-        if is_out_of_memory(error) or is_lost_gpu(error):
-            raise
-        return None  # of another torch or network, or cut short: it is made again
-    return code
+    kind: _Kind, network: HeadedModel, batches: Sequence[Batch], files: Sequence[Path]
+) -> list[GraphCode]:
+    """What was kept, takes some of the batches, and computes what the network computes."""
+    found = []
+    for file in files:
+        try:
+            code = graph_code.kept(file, batches[0])
+            if code is not None and any(code.takes(batch) for batch in batches):
+                _check(network, code, batches, kind)
+                found.append(code)
+        except Exception as error:
+            if is_out_of_memory(error) or is_lost_gpu(error):
+                raise
+            # Of another torch or network, or cut short: it is made again.
+    return found
 
 
-def _made(kind: _Kind, network: HeadedModel, batches: Sequence[Batch], file: Path) -> GraphCode:
+def _made(
+    kind: _Kind, network: HeadedModel, batches: Sequence[Batch], files: Sequence[Path]
+) -> GraphCode:
     """Code made, checked and kept."""
     places = {place for place, *_ in kind.learning}
     learning = [place in places for place, _ in enumerate(network.parameters())]
     code = graph_code.compiled(network, batches[0], learning, forces=kind.forces)
     _check(network, code, batches, kind)
-    if code.takes_more_than(batches[0]):
-        graph_code.keep(code, file)
+    graph_code.keep(code, _free(files, batches[0]))
     return code
 
 
-def _bound(code: GraphCode, network: HeadedModel, kind: _Kind) -> Predict:
-    """Code with a network's tensors for weights; what it was not made for runs eagerly."""
+def _free(files: Sequence[Path], example: Batch) -> Path:
+    """Where there is no code yet, or none that is right; or else the last."""
+    for file in files:
+        try:
+            code = graph_code.kept(file, example)
+        except Exception:  # noqa: BLE001 - whatever is wrong with it
+            return file
+        if code is None or code.takes(example):
+            return file
+    return files[-1]
+
+
+def _bound(codes: Sequence[GraphCode], network: HeadedModel, kind: _Kind) -> Predict:
+    """Code with a network's tensors for weights; what none was made for runs eagerly."""
     weights = (*network.parameters(), *network.buffers())
 
     def predict(batch: Batch) -> tuple[Tensor, Tensor | None]:
         with torch.enable_grad():
-            if not code.takes(batch):
-                return in_ev(network, batch, forces=kind.forces, create_graph=bool(kind.learning))
-            found = code.run(*weights, *(batch[name] for name in code.inputs))
-        return (found[0], found[1]) if kind.forces else (found[0], None)
+            for code in codes:
+                if code.takes(batch):
+                    found = code.run(*weights, *(batch[name] for name in code.inputs))
+                    return (found[0], found[1]) if kind.forces else (found[0], None)
+            return in_ev(network, batch, forces=kind.forces, create_graph=bool(kind.learning))
 
     return predict
 
@@ -218,8 +234,8 @@ def _check(network: HeadedModel, code: GraphCode, batches: Sequence[Batch], kind
     """
     taken = [batch for batch in batches if code.takes(batch)]
     if not taken:
-        raise NotNowError(_OTHER_SIZES)
-    predict = _bound(code, network, kind)
+        raise NotCompiledError("the code takes no batch like those that it was made from")
+    predict = _bound([code], network, kind)
     parameters = list(network.parameters())
     learning = [parameters[place] for place, *_ in kind.learning]
     tolerance = TOLERANCE[parameters[0].dtype]

@@ -59,11 +59,6 @@ class GraphCode:
         """Whether a batch has sizes that the code was made for."""
         return self._guard({f"t{place}": batch[name] for place, name in enumerate(self.inputs)})
 
-    def takes_more_than(self, batch: Batch) -> bool:
-        """Whether it takes batches of ten and a hundred times as many structures."""
-        entering = {name: batch[name] for name in self.inputs}
-        return all(self.takes(_repeated(entering, times)) for times in (10, 100))
-
     @cached_property
     def _guard(self) -> Callable[[dict[str, Tensor]], bool]:
         from torch.fx.experimental.symbolic_shapes import (  # noqa: PLC0415 - with the compiler
@@ -137,21 +132,6 @@ def _inputs(example: Batch) -> tuple[str, ...]:
     return tuple(name for name in INPUTS if name in example)
 
 
-def _varying(name: str) -> int:
-    """Which size of an input depends on the batch."""
-    return 1 if name == keys.EDGE_INDEX else 0
-
-
-def _repeated(batch: Batch, times: int) -> dict[str, Tensor]:
-    """Tensors of the sizes that a batch would have whose structures came so many times."""
-    repeated = {}
-    for name, tensor in batch.items():
-        shape = list(tensor.shape)
-        shape[_varying(name)] *= times
-        repeated[name] = torch.empty(shape, dtype=tensor.dtype, device="meta")
-    return repeated
-
-
 def _beside(file: Path) -> Path:
     return file.with_suffix(".sizes")
 
@@ -190,7 +170,7 @@ def _traced(
     symbolic = []
     for name in inputs:
         sizes = [DimDynamic.STATIC] * example[name].dim()
-        sizes[_varying(name)] = DimDynamic.DYNAMIC
+        sizes[1 if name == keys.EDGE_INDEX else 0] = DimDynamic.DYNAMIC
         context: Any = StatelessSymbolicContext(dynamic_sizes=sizes)
         symbolic.append(mode.from_tensor(example[name], symbolic_context=context))
     with mode:
