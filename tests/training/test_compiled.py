@@ -33,7 +33,7 @@ def test_compiled_training_ends_where_eager_training_ends(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """In the process that compiled, in one that finds the code, and where the file is cut short."""
+    """In the process that compiled, in one that finds the code, and where code is no good."""
     monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "cache"))
     caplog.set_level(logging.INFO, "mfscale")
     folder = tmp_path / "cache" / "compiled"
@@ -58,30 +58,33 @@ def test_compiled_training_ends_where_eager_training_ends(
     assert folder.stat().st_mode & 0o077 == 0
     assert len(list(folder.rglob("*.made"))) == 1
     evaluating, training = sorted(folder.rglob("*.code"), key=lambda path: path.stat().st_size)
-    whole, sizes = evaluating.read_bytes(), evaluating.with_suffix(".sizes").read_text()
+    sizes = evaluating.with_suffix(".sizes").read_text()
 
     monkeypatch.setattr(compiled, "_kept", {})  # as in a process of its own
     compare(second, "second process")
     assert [words.partition(" in ")[0] for words in told()[2:]] == ["compiled code loaded"] * 2
 
-    monkeypatch.setattr(compiled, "_kept", {})
-    evaluating.write_bytes(whole[: len(whole) // 2])
-    compare(second, "cut short")
-    assert [words.partition(" in ")[0] for words in told()[4:]] == [
-        "compiled code loaded",
-        "compiled",
-    ]
-    assert len(evaluating.read_bytes()) == pytest.approx(len(whole), rel=0.1)
-    assert evaluating.with_suffix(".sizes").read_text() == sizes
+    monkeypatch.setattr(
+        compiled, "_kept", {}
+    )  # code that takes few atoms gets other code beside it
+    evaluating.with_suffix(".sizes").write_text(f"{sizes} and L['t0'].size()[0] <= 20")
+    compare(second, "other sizes")
+    made = [words.partition(" in ")[0] for words in told()[4:]]
+    assert made == ["compiled code loaded", "compiled"]
+    (other,) = set(folder.rglob("*.code")) - {evaluating, training}
+    assert other.with_suffix(".sizes").read_text() == sizes
     assert "<=" in sizes
 
-    monkeypatch.setattr(compiled, "_kept", {})  # a network of another cutoff finds this code
     monkeypatch.setattr(Artefacts, "file", lambda _self, _described: training)
     monkeypatch.setattr(graph_code, "compiled", refuse)
-    other = stages(plan, few, cutoff_a=4.0)[0]
-    row = run_stage(other, checkpoint_dir=lambda s: tmp_path / s, compiled=True).row
-    assert row["compile_mode"] == "eager"
-    assert "has to be compiled" in caplog.text
+    foreign = stages(plan, few, cutoff_a=4.0)[0]
+    for name, stage, size in (("foreign", foreign, None), ("cut short", first, 1000)):
+        monkeypatch.setattr(compiled, "_kept", {})
+        training.write_bytes(training.read_bytes()[:size])
+        caplog.clear()
+        row = run_stage(stage, checkpoint_dir=lambda s: tmp_path / s, compiled=True).row
+        assert row["compile_mode"] == "eager", name
+        assert "has to be compiled" in caplog.text, name
 
 
 def refuse(*_: object, **__: object) -> None:
