@@ -24,12 +24,12 @@ class Compilation:
 
 
 COMPILATION: Mapping[tuple[str, str, bool], Compilation] = {
-    ("nequip", "tiny", True): Compilation(2.5, 101, 11),
-    ("nequip", "tiny", False): Compilation(3.3, 48, 6),
-    ("allegro", "tiny", True): Compilation(1.3, 80, 8),
-    ("allegro", "tiny", False): Compilation(1.7, 41, 5),
-    ("mace", "tiny", True): Compilation(1.7, 196, 24),
-    ("mace", "tiny", False): Compilation(2.3, 71, 13),
+    ("nequip", "tiny", True): Compilation(2.8, 130, 3),
+    ("nequip", "tiny", False): Compilation(2.9, 79, 2),
+    ("allegro", "tiny", True): Compilation(3.2, 100, 3),
+    ("allegro", "tiny", False): Compilation(1.9, 80, 2),
+    ("mace", "tiny", True): Compilation(2.6, 174, 1),
+    ("mace", "tiny", False): Compilation(2.0, 155, 5),
     ("nequip", "small", True): Compilation(3.0, 182, 20),
     ("nequip", "small", False): Compilation(1.7, 75, 9),
     ("allegro", "small", True): Compilation(2.2, 81, 10),

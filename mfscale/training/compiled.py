@@ -110,11 +110,14 @@ def compiled_in_ev(
         torch.get_num_threads() if parameters[0].device.type == "cpu" else 0,
     )
     codes = _kept.get(kind, [])
-    if isinstance(codes, list) and not any(c.takes(batch) for c in codes for batch in usable):
-        more = _make(kind, network, usable, artefacts, waits=waits)
-        codes = _kept[kind] = more if isinstance(more, str) else [*codes, *more]
     if isinstance(codes, str):
         raise NotCompiledError(codes)
+    if not any(code.takes(batch) for code in codes for batch in usable):
+        more = _make(kind, network, usable, artefacts, waits=waits)
+        if isinstance(more, str):
+            _kept[kind] = codes or more
+            raise NotCompiledError(more)
+        codes = _kept[kind] = [*codes, *more]
     return _bound(codes, network, kind)
 
 
@@ -143,8 +146,6 @@ def _make(
             artefacts.made()
     except Timeout:
         raise NotNowError("another process is making its code") from None
-    except NotNowError:
-        raise
     except NotCompiledError as error:
         return str(error)
     except Exception as error:
