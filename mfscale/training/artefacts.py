@@ -20,20 +20,18 @@ _MAKERS = ("mfscale", "torch", "nequip", "nequip-allegro", "mace-torch", "e3nn")
 class Artefacts:
     """The compiled code of one kind of network, shared by all processes of this user and machine.
 
-    In one folder for all kinds lie graphs that are ready to run, a file each, what torch compiled
-    for them, by content, and a mark for each kind that was made; in folders of its own for another
-    kind of processor, which may lack instructions.
+    In one folder of the user's cache, for all kinds, lie graphs that are ready to run, a file each,
+    what torch compiled for them, by content, and a mark for each kind that was made; in folders of
+    their own for another kind of processor, which may lack instructions.
 
     Parameters
     ----------
     kind
         Equal for networks whose code is the same, as far as a driver knows.
-    folder
-        By default in the user's cache directory.
     """
 
-    def __init__(self, kind: str, folder: Path | None = None) -> None:
-        self._all = folder or cache_directory() / "compiled"
+    def __init__(self, kind: str) -> None:
+        self._all = cache_directory() / "compiled"
         self.folder = self._all / _digest(_processor())
         self._mark = self.folder / f"{_digest(f'{_versions()} {kind}')}.made"
 

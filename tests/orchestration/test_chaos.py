@@ -14,7 +14,7 @@ CHAOS = Path(__file__).parents[2] / "benchmarks" / "chaos.py"
 def test_killed_workers_drivers_and_nodes_cost_no_row_and_duplicate_none(tmp_path: Path) -> None:
     out = tmp_path / "chaos.json"
     kinds = ["worker SIGKILL", "worker SIGTERM", "driver SIGKILL", "node SIGKILL"]
-    options = ["--stages", "20", "--steps", "400", "--limit", "200", "--no-disk"]
+    options = ["--stages", "25", "--steps", "400", "--limit", "200", "--no-disk"]
     done = subprocess.run(
         [sys.executable, str(CHAOS), str(out), *options, "--kinds", *kinds],
         capture_output=True,
