@@ -100,6 +100,7 @@ def train(
                 device=torch.device(options.device),
                 checkpoint_every_s=PATIENCE_S,
                 interrupted=clock.is_up,
+                kernels=options.kernels,
             )
         except Interrupted:
             peak = torch.cuda.max_memory_allocated() / 1e6 if on_gpu else peak_memory_mb()
@@ -167,6 +168,7 @@ def asked(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--architecture", default="nequip")
     parser.add_argument("--size", default="tiny")
     parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--kernels", choices=("e3nn", "cuequivariance"), default="e3nn")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--out", type=Path)
     return parser.parse_args(arguments)
@@ -182,6 +184,9 @@ def main() -> None:
         f"{where['name']} ({where['device']}, {where['cores']} cores)"
     )
     print("at once   structures/s   of one alone   slowest stage   peak MB each")
+    of = {
+        name: getattr(options, name) for name in ("architecture", "size", "batch_size", "kernels")
+    }
     rows: list[dict[str, Any]] = []
     for at_once in options.at_once:
         row = measure(options, at_once)
@@ -192,10 +197,9 @@ def main() -> None:
             f"{row['slowest_stage']:15,} {row['peak_memory_mb_each']:14,}",
             flush=True,
         )
-    if options.out:
-        of = {name: getattr(options, name) for name in ("architecture", "size", "batch_size")}
-        found = {**where, **of, "forces": True, "seconds": options.seconds, "rows": rows}
-        options.out.write_text(json.dumps(found, indent=2) + "\n")
+        if options.out:  # by now, for more at once may not fit
+            found = {**where, **of, "forces": True, "seconds": options.seconds, "rows": rows}
+            options.out.write_text(json.dumps(found, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,28 +1,29 @@
 """One training run, ours beside ``nequip-train`` and ``mace_run_train``.
 
 ``python benchmarks/one_run.py [OUT.json] [--mace PATH] [--epochs SHORT LONG] [--no-compiled]
-[--only TEXT]``
+[--only TEXT] [--device cuda] [--kernels cuequivariance]``
 trains the same network (size ``small`` of our ladder) on the same 256 labels with forces, batch 16,
 float32, one thread, a validation on the same 32 labels after each epoch, a moving average and a
 checkpoint. Every programme runs twice, for SHORT and for LONG epochs: the difference gives its
 speed, what is left its start-up, whatever it consists of. `--mace` names ``mace_run_train`` of an
 environment of its own, as mace-torch asks for another e3nn than NequIP.
 
-Ours besides evaluates all labels of the test subset before and after training: part of its start-up
-here. *Warm* is a further stage in a process that has trained one, as in a study, *third* one in a
-process that has trained two. `--only` measures those with TEXT in their names, and keeps what
-OUT.json has of the others.
+Ours besides evaluates all labels of the test subset after training: part of its start-up here, so
+the time until its first step is told beside it. *Warm* is a further stage in a process that has
+trained one, as in a study, *third* one in a process that has trained two. `--only` measures those
+with TEXT in their names, and keeps what OUT.json has of the others.
 """
 
 import argparse
 import json
+import math
 import os
 import platform
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -53,7 +54,6 @@ strategies:
     - heads: {{{{{METHOD}: {{{{subset: {SUBSET}, size: {N_TRAIN}, validation: {N_VALID}}}}}}}}}
 """
 Make = Callable[[Path, int], list[str]]
-_OURS = [sys.executable, __file__, "--mode"]
 
 
 def study(folder: Path, architecture: str, epochs: int, seeds: str = "1") -> Path:
@@ -64,8 +64,11 @@ def study(folder: Path, architecture: str, epochs: int, seeds: str = "1") -> Pat
     return path
 
 
-def stages_of(path: Path, *, compiled: bool) -> None:
-    """Train the stages of a study one after another in this process; print the last one's costs."""
+def stages_of(path: Path, since: float, asked: argparse.Namespace) -> None:
+    """Train the stages of a study one after another in this process; print the last one's costs.
+
+    The first stage's time until its first step counts from `since`, seconds since 1970.
+    """
     import torch  # noqa: PLC0415 - counted as start-up
 
     from mfscale.cli._catalogue import catalogue  # noqa: PLC0415 - likewise
@@ -74,29 +77,48 @@ def stages_of(path: Path, *, compiled: bool) -> None:
 
     torch.set_num_threads(1)
     told = {}
+    first = math.inf
+
+    def before_a_step() -> bool:
+        nonlocal first
+        first = min(first, time.time())
+        return False
+
     for stage in expand(load_study(path), catalogue()).stages.values():
         began, cpu = time.perf_counter(), time.process_time()
-        run_stage(stage, checkpoint_dir=lambda stage_id: path.parent / stage_id, compiled=compiled)
-        told = {"wall_s": time.perf_counter() - began, "cpu_s": time.process_time() - cpu}
+        since, first = (time.time(), math.inf) if told else (since, math.inf)
+        run_stage(
+            stage,
+            checkpoint_dir=lambda stage_id: path.parent / stage_id,
+            device=torch.device(asked.device),
+            compiled=asked.mode == "compiled",
+            kernels=asked.kernels,
+            interrupted=before_a_step,
+        )
+        told = {
+            "wall_s": time.perf_counter() - began,
+            "cpu_s": time.process_time() - cpu,
+            "first_step_s": first - since,
+        }
     print(json.dumps(told))
 
 
-def ours(architecture: str, mode: str = "eager") -> Make:
-    """One of our stages in a process of its own, without Ray."""
+def ours(
+    asked: argparse.Namespace, number: int, architecture: str, mode: str = "eager"
+) -> Callable[[Path, int], Cost]:
+    """The last of so many of our stages in a process of their own, without Ray.
 
-    def command(folder: Path, epochs: int) -> list[str]:
-        return [*_OURS, mode, "--study", str(study(folder, architecture, epochs))]
-
-    return command
-
-
-def last_of(number: int, architecture: str, mode: str = "eager") -> Callable[[Path, int], Cost]:
-    """The last of so many stages in one process."""
+    Of one alone the cost is that of the process.
+    """
 
     def cost(folder: Path, epochs: int) -> Cost:
         path = study(folder, architecture, epochs, seeds=str([*range(1, number + 1)]))
-        whole = cost_of([*_OURS, mode, "--study", str(path)], folder)
+        command = [sys.executable, __file__, "--mode", mode, "--study", str(path)]
+        command += ["--device", asked.device, "--kernels", asked.kernels]
+        whole = cost_of([*command, "--since", str(time.time())], folder, device=asked.device)
         told = json.loads((folder / "out.txt").read_text().splitlines()[-1])
+        if number == 1:
+            return replace(whole, first_step_s=told["first_step_s"])
         return Cost(**told, peak_mb=whole.peak_mb)
 
     return cost
@@ -124,6 +146,8 @@ def compare(
         name = kind.removesuffix("_s")
         told[f"structures_per_{name}_s"] = structures / spent
         told[f"start_up_{kind}"] = getattr(short, kind) - spent * lengths[0] * N_TRAIN / structures
+    if long.first_step_s is not None:
+        told["first_step_s"] = min(short.first_step_s, long.first_step_s)
     return told | {"peak_mb": long.peak_mb, "runs": [asdict(short), asdict(long)]}
 
 
@@ -131,32 +155,33 @@ Programme = tuple[Callable[[Path, int], Cost], bool]
 """What measures a run of so many epochs, and whether it leaves compiled code for the next."""
 
 
-def run(make: Make) -> Callable[[Path, int], Cost]:
+def run(make: Make, device: str) -> Callable[[Path, int], Cost]:
     """Measure a command."""
-    return lambda folder, n: cost_of(make(folder, n), folder)
+    return lambda folder, n: cost_of(make(folder, n), folder, device=device)
 
 
 def programmes_of(asked: argparse.Namespace) -> dict[str, Programme]:
     """What is to be measured, by name."""
     programmes: dict[str, Programme] = {}
+    on = asked.device
     for architecture in ("nequip", "mace"):
         name = f"{architecture}: mfscale"
-        programmes[name] = (run(ours(architecture)), False)
-        programmes[f"{name}, warm"] = (last_of(2, architecture), False)
-        programmes[f"{name}, third"] = (last_of(3, architecture), False)
+        programmes[name] = (ours(asked, 1, architecture), False)
+        programmes[f"{name}, warm"] = (ours(asked, 2, architecture), False)
+        programmes[f"{name}, third"] = (ours(asked, 3, architecture), False)
         if asked.compiled:
-            programmes[f"{name}, compiled"] = (run(ours(architecture, "compiled")), True)
-            second, third = (last_of(n, architecture, "compiled") for n in (2, 3))
+            first, second, third = (ours(asked, n, architecture, "compiled") for n in (1, 2, 3))
+            programmes[f"{name}, compiled"] = (first, True)
             programmes[f"{name}, compiled, warm"] = (second, False)
             programmes[f"{name}, compiled, third"] = (third, False)
         if architecture == "nequip":
-            eager = run(lambda f, n: nequip_train(f, n, compiled=False))
+            eager = run(lambda f, n: nequip_train(f, n, compiled=False, device=on), on)
             programmes["nequip: nequip-train"] = (eager, False)
             if asked.compiled:
-                compiled = run(lambda f, n: nequip_train(f, n, compiled=True))
+                compiled = run(lambda f, n: nequip_train(f, n, compiled=True, device=on), on)
                 programmes["nequip: nequip-train, compiled"] = (compiled, True)
         elif asked.mace:
-            theirs = run(lambda f, n: mace_run_train(f, n, asked.mace))
+            theirs = run(lambda f, n: mace_run_train(f, n, asked.mace, on), on)
             programmes["mace: mace_run_train"] = (theirs, False)
     return {name: made for name, made in programmes.items() if asked.only in name}
 
@@ -169,11 +194,14 @@ def main() -> None:
     parser.add_argument("--epochs", nargs=2, type=int, default=(5, 45), metavar=("SHORT", "LONG"))
     parser.add_argument("--no-compiled", dest="compiled", action="store_false")
     parser.add_argument("--only", default="", metavar="TEXT")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--kernels", choices=("e3nn", "cuequivariance"), default="e3nn")
     parser.add_argument("--study", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--mode", help=argparse.SUPPRESS)
+    parser.add_argument("--since", type=float, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.study:
-        stages_of(asked.study, compiled=asked.mode == "compiled")
+        stages_of(asked.study, asked.since, asked)
         return
 
     programmes = programmes_of(asked)
@@ -186,22 +214,31 @@ def main() -> None:
         if tuple(before["epochs"]) != lengths:
             parser.error(f"--epochs: {asked.out} has {before['epochs']}")
         found = before["programmes"]
-    print(f"{'':32}{'structures/s':>14}{'start-up s':>12}{'peak MB':>9}")
+    print(f"{'':32}{'structures/s':>14}{'start-up s':>12}{'first step s':>14}{'peak MB':>9}")
     with tempfile.TemporaryDirectory() as cache:  # so that nothing is compiled beforehand
         os.environ |= {"MFSCALE_CACHE": cache, "TORCHINDUCTOR_CACHE_DIR": f"{cache}/peers"}
         with tempfile.TemporaryDirectory() as folder:
-            run(ours("nequip"))(Path(folder), 1)  # leaves our neighbour graphs
+            ours(asked, 1, "nequip")(Path(folder), 1)  # leaves our neighbour graphs
         for name, (cost, cached) in programmes.items():
             told = found[name] = compare(cost, lengths, cached=cached)
             speed, start = told["structures_per_wall_s"], told["start_up_wall_s"]
-            print(f"{name:32}{speed:14.0f}{start:12.1f}{told['peak_mb']:9.0f}", flush=True)
+            first = f"{told['first_step_s']:.1f}" if "first_step_s" in told else ""
+            print(
+                f"{name:32}{speed:14.0f}{start:12.1f}{first:>14}{told['peak_mb']:9.0f}", flush=True
+            )
     if asked.out:
+        import torch  # noqa: PLC0415 - after all was measured
+
+        from mfscale.training.provenance import device_name  # noqa: PLC0415 - likewise
+
         packages = ("mfscale", "torch", "nequip")
         content = {
             "programmes": found,
             "epochs": lengths,
             "labels": {"method": METHOD, "training": N_TRAIN, "validation": N_VALID},
             "batch": BATCH,
+            "device": device_name(torch.device(asked.device)),
+            "kernels": asked.kernels,
             "versions": {p: version(p) for p in packages} | {"python": platform.python_version()},
             "processor": f"{platform.machine()}, {os.cpu_count()} cores, one thread each",
         }

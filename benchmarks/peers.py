@@ -28,16 +28,28 @@ LEARNING_RATE = 0.005
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process cost: wall time, processor time with its children's, and peak memory."""
+    """What a process cost: wall time, processor time with its children's, and peak memory.
+
+    `first_step_s` is the time until its first step of training, where it tells.
+    """
 
     wall_s: float
     cpu_s: float
     peak_mb: float
+    first_step_s: float | None = None
 
 
-def cost_of(command: list[str], folder: Path, environment: Mapping[str, str] | None = None) -> Cost:
+def cost_of(
+    command: list[str],
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    device: str = "cpu",
+) -> Cost:
     """Run a command on one thread, its output in ``out.txt``; RuntimeError if it fails."""
-    single = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    single = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    if device == "cpu":
+        single["CUDA_VISIBLE_DEVICES"] = ""
     began = time.perf_counter()
     with (folder / "out.txt").open("w") as out:
         process = subprocess.Popen(  # noqa: S603 - our own command
@@ -80,7 +92,7 @@ def write_xyz(path: Path, method: str, structures: npt.NDArray[np.int64], *, for
     ase.io.write(path, written, format="extxyz")
 
 
-def nequip_train(folder: Path, epochs: int, *, compiled: bool) -> list[str]:
+def nequip_train(folder: Path, epochs: int, *, compiled: bool, device: str = "cpu") -> list[str]:
     """Write NequIP's input for the labels of `write_labels`; its command."""
     model = nequip_model(NEQUIP) | {
         "compile_mode": "compile" if compiled else "eager",
@@ -88,6 +100,7 @@ def nequip_train(folder: Path, epochs: int, *, compiled: bool) -> list[str]:
         "per_type_energy_shifts": "${training_data_stats:per_atom_energy_mean}",
     }
     trainer = {
+        "accelerator": {"cuda": "gpu"}.get(device, device),
         "max_epochs": epochs,
         "check_val_every_n_epoch": 1,
         "log_every_n_steps": STEPS_AN_EPOCH,
@@ -200,13 +213,13 @@ def write_nequip_input(
     return [str(Path(sys.executable).with_name("nequip-train")), "-cn", "config.yaml"]
 
 
-def mace_run_train(folder: Path, epochs: int, programme: Path) -> list[str]:
+def mace_run_train(folder: Path, epochs: int, programme: Path, device: str = "cpu") -> list[str]:
     """MACE's command: `programme` is ``mace_run_train`` of an environment of its own."""
     radial = [int(MACE["radial_MLP_width"])] * int(MACE["radial_MLP_depth"])
     options = {
         "name": "peer",
         "seed": 1,
-        "device": "cpu",
+        "device": device,
         "default_dtype": "float32",
         "model": "MACE",
         "train_file": folder / "train.xyz",

@@ -60,6 +60,13 @@ CompileOption = Annotated[
         help="Compile models: those whose stages take long enough to pay for it, all, or none.",
     ),
 ]
+KernelsOption = Annotated[
+    Literal["e3nn", "cuequivariance"],
+    typer.Option(
+        "--kernels",
+        help="What computes products of tensors; cuequivariance: kernels for GPUs, an extra.",
+    ),
+]
 LOCAL_RAY = "local"
 BY_SIGNAL = 128
 """Exit status after a signal, less its number, as shells have it: 130 after Ctrl-C."""
@@ -74,6 +81,7 @@ def run_and_report(
     gpu_share: float | None,
     address: str,
     compile_mode: Literal["auto", "always", "never"],
+    kernels: Literal["e3nn", "cuequivariance"],
     json: bool,
     grow: "Callable[[Sequence[Choice]], StudyGraph] | None" = None,
     track: "Sequence[TrackerName] | None" = None,
@@ -86,9 +94,11 @@ def run_and_report(
     """
     from mfscale.cli._progress import shown
     from mfscale.cli._tracking import following
-    from mfscale.models import check_installed
+    from mfscale.models import check_installed, check_kernels
     from mfscale.orchestration import missing, run, without_model
 
+    if kernels != "e3nn" and compile_mode == "always":
+        raise typer.BadParameter("--compile always compiles e3nn's products: leave out --kernels")
     store.require_writable()
     statuses = store.statuses()
     to_run = missing(graph, statuses, without_model(graph, statuses, store))
@@ -96,6 +106,7 @@ def run_and_report(
     if to_run:
         for architecture in {stage.model.architecture for stage in to_run}:
             check_installed(architecture)
+        check_kernels(kernels)
         stderr.print(f"Running {graph.name} into {store} …", soft_wrap=True)
 
     def on_stop(number: int) -> None:
@@ -103,7 +114,8 @@ def run_and_report(
         trackers.hurry()
 
     estimate = speeds(graph, store, gpus=gpus)
-    mode = "never" if gpus and compile_mode == "auto" else compile_mode
+    if gpus or kernels != "e3nn":
+        compile_mode = "always" if compile_mode == "always" else "never"
     with (
         following(track, store, graph) as trackers,
         shown(len(graph.stages), quiet=json) as on_progress,
@@ -121,7 +133,8 @@ def run_and_report(
             on_ended=trackers.tell,
             grow=grow and trackers.growing(grow),
             on_stop=on_stop,
-            compiling=compiling(mode, estimate),
+            compiling=compiling(compile_mode, estimate),
+            kernels=kernels,
         )
     _report(graph, store, summary, trackers.written, json=json)
     if summary.progress.ended < summary.progress.total:

@@ -21,6 +21,7 @@ from mfscale.cli._running import (
     CpusOption,
     GpuShareOption,
     GpusOption,
+    KernelsOption,
     RayOption,
     run_and_report,
 )
@@ -56,6 +57,7 @@ def retry(
     gpu_share: GpuShareOption = None,
     ray_address: RayOption = LOCAL_RAY,
     compile_mode: CompileOption = "auto",
+    kernels: KernelsOption = "e3nn",
     track: TrackOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -93,6 +95,7 @@ def retry(
         gpu_share=gpu_share,
         address=ray_address,
         compile_mode=compile_mode,
+        kernels=kernels,
         json=json,
         track=track,
     )

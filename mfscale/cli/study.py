@@ -15,6 +15,7 @@ from mfscale.cli._running import (
     CpusOption,
     GpuShareOption,
     GpusOption,
+    KernelsOption,
     RayOption,
     run_and_report,
 )
@@ -40,6 +41,7 @@ def run(
     gpu_share: GpuShareOption = None,
     ray_address: RayOption = LOCAL_RAY,
     compile_mode: CompileOption = "auto",
+    kernels: KernelsOption = "e3nn",
     track: TrackOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -67,6 +69,7 @@ def run(
         gpu_share=gpu_share,
         address=ray_address,
         compile_mode=compile_mode,
+        kernels=kernels,
         json=json,
         track=track,
         grow=grow,

@@ -9,8 +9,10 @@ from mfscale.models.ladder import (
     HOLDS_ONE_HEAD,
     LADDER,
     NATIVE_SUFFIX,
+    Kernels,
     Size,
     check_installed,
+    check_kernels,
     how_to_install,
 )
 from mfscale.models.trainable import TRAINABLE, Part, read_part
@@ -20,10 +22,12 @@ __all__ = [
     "LADDER",
     "NATIVE_SUFFIX",
     "TRAINABLE",
+    "Kernels",
     "ModelError",
     "Part",
     "Size",
     "check_installed",
+    "check_kernels",
     "how_to_install",
     "read_part",
 ]

@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 from allegro.model import AllegroModel
+from allegro.nn._strided._contract import Contracter  # it has no public name
 from nequip.data import AtomicDataDict
-from nequip.nn import ScalarMLP, SequentialGraphNetwork
+from nequip.nn import ScalarMLP, SequentialGraphNetwork, replace_submodules
 from torch import Tensor, nn
 
 from mfscale.models.fidelity import KINDS
@@ -48,6 +49,15 @@ class AllegroBackbone(FrameworkBackbone):
         *embeddings, inner = self.layers.children()
         first, *rest = ([tp, latent] for tp, latent in zip(inner.tps, inner.latents, strict=True))
         return [[*embeddings, inner.first_layer_env_embed_projection, *first], *rest]
+
+    def use_cuequivariance(self, method: str) -> None:
+        """In the products of edges with their atoms; one of a single path stays Allegro's."""
+        from mfscale.models.products import StridedProduct  # noqa: PLC0415 - an optional package
+
+        def new(old: Contracter) -> nn.Module:
+            return StridedProduct(old, method) if old.num_paths > 1 else old
+
+        replace_submodules(self.layers, Contracter, new)
 
 
 class AllegroReadout(nn.Module):

@@ -43,6 +43,18 @@ class Backbone(nn.Module, ABC):
     def set_mean_neighbours(self, mean_neighbours: float) -> None:
         """Normalise sums over neighbours by the mean neighbour number of the root's labels."""
 
+    @abstractmethod
+    def use_cuequivariance(self, method: str) -> None:
+        """Let cuEquivariance compute products of tensors from now on, by one of its methods.
+
+        Parameters, their names and what is computed stay the same. See `mfscale.models.products`.
+
+        Raises
+        ------
+        ModelError
+            If its kernels are not installed, or do not compute such products.
+        """
+
 
 class HeadedModel(nn.Module, ABC):
     """A backbone with readouts; kinds differ in how a head's method enters the network.
@@ -88,6 +100,13 @@ class HeadedModel(nn.Module, ABC):
         atom_energy = self.atom_energies(batch)
         total = atom_energy.new_zeros(batch[keys.N_ATOMS].shape[0])
         return total.index_add(0, batch[keys.STRUCTURE], atom_energy)
+
+
+def leave_buffers_out(module: nn.Module) -> None:
+    """Leave buffers out of a module's state, for settings decide them all, and they are large."""
+    for part in module.modules():
+        for name, buffer in list(part.named_buffers(recurse=False)):
+            part.register_buffer(name, buffer, persistent=False)
 
 
 def edge_vectors(batch: Batch) -> Tensor:

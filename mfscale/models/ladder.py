@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import Literal
 
 from mfscale.models.errors import ModelError
 
 Setting = bool | int | float | str
+Kernels = Literal["e3nn", "cuequivariance"]
+"""What computes the products of tensors that all architectures consist of."""
 
 
 @dataclass(frozen=True)
@@ -201,6 +204,14 @@ def check_installed(architecture: str) -> None:
     """Raise `ModelError`, saying what to type, if an architecture's package is missing."""
     if command := how_to_install(architecture):
         raise ModelError(f"{architecture} is not installed here; type: {command}")
+
+
+def check_kernels(kernels: Kernels) -> None:
+    """Raise `ModelError`, saying what to type, if what computes products is missing."""
+    if kernels == "cuequivariance" and not find_spec("cuequivariance_torch"):
+        raise ModelError(
+            "cuEquivariance is not installed here; type: pip install 'mfscale[cuequivariance]'"
+        )
 
 
 def how_to_install(architecture: str) -> str | None:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from mfscale.data import keys
 from mfscale.models.fidelity import KINDS
-from mfscale.models.headed import Backbone, Batch, HeadedModel, edge_vectors
+from mfscale.models.headed import Backbone, Batch, HeadedModel, edge_vectors, leave_buffers_out
 from mfscale.models.ladder import Setting
 
 with contextlib.redirect_stdout(io.StringIO()):  # it prints which accelerators are not installed
@@ -49,7 +49,7 @@ class MaceBackbone(Backbone):
             mean = self.node_embedding.linear.weight.new_tensor(interaction.avg_num_neighbors)
             del interaction.avg_num_neighbors
             interaction.register_buffer("avg_num_neighbors", mean, persistent=False)
-        _constant(self)
+        leave_buffers_out(self)
 
     def forward(self, batch: Batch, shift: Tensor | None = None) -> dict[str, Tensor]:
         """Layer's number → its node features (N, …), scalars first.
@@ -98,6 +98,38 @@ class MaceBackbone(Backbone):
         for interaction in self.interactions:
             interaction.avg_num_neighbors.fill_(mean_neighbours)
 
+    def use_cuequivariance(self, method: str) -> None:
+        """In convolutions and symmetric contractions."""
+        from mfscale.models.products import (  # noqa: PLC0415 - an optional package
+            Convolution,
+            SymmetricContraction,
+        )
+
+        dtype = self.node_embedding.linear.weight.dtype
+        for interaction, product in zip(self.interactions, self.products, strict=True):
+            interaction.conv_tp = _Messages(Convolution(interaction.conv_tp, method, dtype))
+            interaction.conv_fusion = True  # then it leaves the sum to conv_tp
+            product.symmetric_contractions = SymmetricContraction(
+                product.symmetric_contractions, method, dtype
+            )
+
+
+class _Messages(nn.Module):
+    """A convolution as MACE calls it."""
+
+    def __init__(self, convolution: nn.Module) -> None:
+        super().__init__()
+        self.convolution = convolution
+
+    def forward(
+        self, node_feats: Tensor, edge_attrs: Tensor, tp_weights: Tensor, edge_index: Tensor
+    ) -> Tensor:
+        """Sums over the edges that end at each atom."""
+        summed: Tensor = self.convolution(
+            node_feats, edge_attrs, tp_weights, edge_index[0], edge_index[1]
+        )
+        return summed
+
 
 class MaceReadout(nn.Module):
     """The readouts of all layers for one head; the last linear map of each starts at zero.
@@ -113,7 +145,7 @@ class MaceReadout(nn.Module):
         self.layers = nn.ModuleList([*map(LinearReadoutBlock, inner), last])
         for linear in (*(readout.linear for readout in self.layers[:-1]), last.linear_2):
             nn.init.zeros_(linear.weight)
-        _constant(self)
+        leave_buffers_out(self)
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
         """Per-atom energies (N,)."""
@@ -194,10 +226,3 @@ def in_package(dtype: torch.dtype) -> Iterator[None]:
     finally:
         e3nn.set_optimization_defaults(jit_mode=jit_mode)
         torch.set_default_dtype(before)
-
-
-def _constant(module: nn.Module) -> None:
-    """Leave buffers out of a module's state: settings decide them all, and they are large."""
-    for part in module.modules():
-        for name, buffer in list(part.named_buffers(recurse=False)):
-            part.register_buffer(name, buffer, persistent=False)

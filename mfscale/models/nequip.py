@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 import torch
 from nequip.data import AtomicDataDict
 from nequip.model import NequIPGNNModel
-from nequip.nn import ConvNetLayer, ScalarMLP, SequentialGraphNetwork
+from nequip.nn import ConvNetLayer, ScalarMLP, SequentialGraphNetwork, replace_submodules
+from nequip.nn._tp_scatter_base import TensorProductScatter  # it has no public name
 from nequip.nn.norm import AvgNumNeighborsNorm
 from nequip.utils import torch_default_dtype
 from nequip.utils.global_state import set_global_state
@@ -91,6 +92,36 @@ class NequipBackbone(FrameworkBackbone):
         layers = list(self.layers.children())
         first = sum(not isinstance(layer, ConvNetLayer) for layer in layers)
         return [layers[: first + 1], *([layer] for layer in layers[first + 1 :])]
+
+    def use_cuequivariance(self, method: str) -> None:
+        """In convolutions."""
+        from mfscale.models.products import Convolution  # noqa: PLC0415 - an optional package
+
+        def new(old: TensorProductScatter) -> nn.Module:
+            return _Messages(old.tp, Convolution(old.tp, method, old.model_dtype))
+
+        replace_submodules(self.layers, TensorProductScatter, new)
+
+
+class _Messages(nn.Module):
+    """A convolution as NequIP calls it, beside e3nn's product, whose buffers are of the state."""
+
+    def __init__(self, tp: nn.Module, convolution: nn.Module) -> None:
+        super().__init__()
+        self.tp = tp
+        self.convolution = convolution
+
+    def forward(
+        self,
+        x: Tensor,
+        edge_attr: Tensor,
+        edge_weight: Tensor,
+        edge_dst: Tensor,
+        edge_src: Tensor,
+    ) -> Tensor:
+        """Sums over the edges of each atom."""
+        summed: Tensor = self.convolution(x, edge_attr, edge_weight, edge_src, edge_dst)
+        return summed
 
 
 class NequipReadout(nn.Module):

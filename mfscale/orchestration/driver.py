@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mfscale.orchestration import worker
 from mfscale.orchestration.campaign import Campaign, Ended
@@ -55,6 +55,7 @@ def run(
     on_stop: Callable[[int], None] = lambda _: None,
     checkpoint_every_s: float = 15.0,
     compiling: Compiling | None = None,
+    kernels: Literal["e3nn", "cuequivariance"] = "e3nn",
     train: worker.Train | None = None,
 ) -> Summary:
     """Run the stages of `graph` that `store` lacks, each once, children after their parents.
@@ -91,6 +92,8 @@ def run(
         The most training a crash may cost.
     compiling
         Which stages train compiled; none if None.
+    kernels
+        What computes products of tensors in workers.
     train
         What makes a stage's result in a worker, which imports it; `worker.train_stage` if None.
 
@@ -125,7 +128,10 @@ def run(
                 stopped_by, campaign.stopping = number, True
                 on_stop(number)
 
-            settings: dict[str, Any] = {worker.SAVE_EVERY: checkpoint_every_s}
+            settings: dict[str, Any] = {
+                worker.SAVE_EVERY: checkpoint_every_s,
+                worker.KERNELS: kernels,
+            }
             if train is not None:
                 settings[worker.TRAIN] = train
             stopping = Stopping(store, ask)

@@ -52,6 +52,7 @@ STAGE, STORE, STOP, AGAIN, TRIAL, CPUS, THREADS, GPU, PARTS, NOTES = (
     "notes",
 )
 COMPILED, WAITS, SAVE_EVERY, TRAIN = "compiled", "waits_for_code", "checkpoint_every_s", "train"
+KERNELS = "kernels"
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ def train_stage(
         batch_parts=config[PARTS],
         compiled=config[COMPILED],
         waits=config[WAITS],
+        kernels=config[KERNELS],
     )
 
 

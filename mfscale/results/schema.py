@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-FORMAT = 4
+FORMAT = 5
 FORMAT_KEY = b"mfscale_format"
 
 STATUSES = ("finished", "diverged", "failed", "skipped")
@@ -273,6 +273,7 @@ GROUPS: dict[str, tuple[pa.Field, ...]] = {
         _field("packages", pa.list_(_PACKAGE), "versions of the packages that decide the numbers"),
         _field("device", _text, "device that the stage ran on"),
         _field("compile_mode", _text, "how the model was compiled"),
+        _field("kernels", _text, "what computed products of tensors: e3nn or cuequivariance"),
         _field("n_threads", _int, "threads of the tensor library"),
         _field(
             "batch_parts",
@@ -284,6 +285,12 @@ GROUPS: dict[str, tuple[pa.Field, ...]] = {
         _field("wall_time_s", _real, "duration of the attempt", unit="s"),
         _THROUGHPUT,
         _field("peak_memory_mb", _real, "peak memory of the worker", unit="MB"),
+        _field(
+            "peak_gpu_memory_mb",
+            _real,
+            "most of a GPU that the stage's tensors took; null: none",
+            unit="MB",
+        ),
         _field("warnings", pa.list_(_text), "what a reader of this row should know"),
         _field("log_file", _text, "log of the attempt, relative to the store"),
     ),

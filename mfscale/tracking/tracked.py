@@ -22,7 +22,7 @@ _OTHER_MOMENTS = ("start_", "baseline_")
 _NUMBERS = (
     *("steps", "steps_to_best", "samples_seen", "total_samples_seen", "converged"),
     *("best_validation_loss", "train_time_s", "total_train_time_s", "wall_time_s"),
-    *("structures_per_second", "peak_memory_mb"),
+    *("structures_per_second", "peak_memory_mb", "peak_gpu_memory_mb"),
 )
 _LEFT_OUT = re.compile(r"offset_.+_ev|energy_scale_.+|parent_(?!id$).+|log_file|started_at|used_by")
 

@@ -10,22 +10,22 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
-from torch import Tensor, nn
+from torch import Tensor
 
 from mfscale.data import keys
 from mfscale.models.headed import Batch, HeadedModel
 from mfscale.training import graph_code
+from mfscale.training.agreement import disagreement, shaken
 from mfscale.training.artefacts import Artefacts
 from mfscale.training.errors import is_lost_gpu, is_out_of_memory
 from mfscale.training.graph_code import INPUTS, GraphCode
 from mfscale.training.potential import Predict, in_ev
 
-TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-10}
-"""By how much energies, forces and gradients may differ from eager ones, relative to their norm."""
 LOGGER = logging.getLogger("mfscale")
 _VARIANTS = 4
 """Pieces of code of one kind that are kept, for other sizes of batches each."""
@@ -229,56 +229,18 @@ def _is_general(batch: Batch) -> bool:
 
 
 def _check(network: HeadedModel, code: GraphCode, batches: Sequence[Batch], kind: _Kind) -> None:
-    """Raise NotCompiledError if compiled code does not compute what the network computes.
-
-    With other weights than its own: those of a fresh readout, which are zero, would hide a lot.
-    """
+    """Raise NotCompiledError if compiled code does not compute what the network computes."""
     taken = [batch for batch in batches if code.takes(batch)]
     if not taken:
         raise NotCompiledError("the code takes no batch like those that it was made from")
-    predict = _bound([code], network, kind)
     parameters = list(network.parameters())
     learning = [parameters[place] for place, *_ in kind.learning]
-    tolerance = TOLERANCE[parameters[0].dtype]
-
-    def eager(batch: Batch) -> tuple[Tensor, Tensor | None]:
-        return in_ev(network, batch, forces=kind.forces, create_graph=bool(learning))
-
-    with _shaken(parameters):
-        for batch in (taken[0], taken[-1]):
-            ours, theirs = (_found(way, batch, learning) for way in (predict, eager))
-            for mine, right in zip(ours, theirs, strict=True):
-                miss, norm = float((mine - right).norm()), float(right.norm())
-                if not miss <= tolerance * norm:
-                    raise NotCompiledError(f"compiled code was off by {miss:.1e} of {norm:.1e}")
-
-
-@contextmanager
-def _shaken(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
-    """Add some noise to parameters while the block runs."""
-    before = [p.detach().clone() for p in parameters]
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in parameters:
-            noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
-            parameter.add_(noise.to(parameter.device), alpha=0.1)
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for parameter, value in zip(parameters, before, strict=True):
-                parameter.copy_(value)
-
-
-def _found(predict: Predict, batch: Batch, parameters: Sequence[nn.Parameter]) -> list[Tensor]:
-    """Energies, forces, and the gradients of the sum of both's squares, if there are parameters."""
-    energy, forces = predict(batch)
-    found = [energy] if forces is None else [energy, forces]
-    if not parameters:
-        return [tensor.detach() for tensor in found]
-    total = torch.stack([tensor.square().sum() for tensor in found]).sum()
-    gradients = torch.autograd.grad(total, parameters, allow_unused=True, materialize_grads=True)
-    return [tensor.detach() for tensor in found] + [torch.cat([g.flatten() for g in gradients])]
+    ours, dtype = _bound([code], network, kind), parameters[0].dtype
+    theirs = partial(in_ev, network, forces=kind.forces, create_graph=bool(learning))
+    with shaken(parameters):
+        off = disagreement(ours, theirs, (taken[0], taken[-1]), (learning, learning), dtype)
+    if off:
+        raise NotCompiledError(f"compiled code was {off}")
 
 
 @contextmanager

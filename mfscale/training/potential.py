@@ -13,6 +13,7 @@ from mfscale.data import keys
 from mfscale.models.build import build
 from mfscale.models.draws import InitialWeights
 from mfscale.models.headed import Batch, HeadedModel, energy_and_forces
+from mfscale.models.ladder import Kernels
 from mfscale.study import Model
 from mfscale.training.errors import TrainingError
 
@@ -60,6 +61,8 @@ class Potential:
         By name, in the order of ``network.heads``.
     mean_neighbours
         Normalises sums over neighbours; set at the root and inherited.
+    kernels
+        What computes the network's products of tensors; not kept with the weights.
     """
 
     network: HeadedModel
@@ -67,6 +70,7 @@ class Potential:
     elements: tuple[str, ...]
     heads: Mapping[str, HeadScale]
     mean_neighbours: float
+    kernels: Kernels = "e3nn"
 
     def head_index(self, head: str) -> int:
         """Position of `head`, as a batch's ``head`` wants it.
@@ -112,13 +116,17 @@ def new_network(
     )
 
 
-def kept_network(spec: Model, elements: Sequence[str], heads: Sequence[str]) -> HeadedModel:
+def kept_network(
+    spec: Model, elements: Sequence[str], heads: Sequence[str], cuequivariance: str | None = None
+) -> HeadedModel:
     """The one network of its kind that this process keeps; its weights may be any stage's.
 
+    It computes by a method of cuEquivariance if one is given (`mfscale.models.products`).
     Whoever asks loads weights into it before use: reloading takes a millisecond, rebuilding
     hundreds, and a compiled network must not be built twice.
     """
-    return _kept(spec.model_dump_json(), tuple(elements), tuple(heads)).network
+    kind = spec.model_dump_json(), tuple(elements), tuple(heads)
+    return _kept(*kind).network if cuequivariance is None else _faster(*kind, cuequivariance)
 
 
 def initial_state(
@@ -136,9 +144,19 @@ def _kept(
     return InitialWeights(lambda seed: new_network(model, elements, heads, seed))
 
 
+@lru_cache(maxsize=8)
+def _faster(
+    spec: str, elements: tuple[str, ...], heads: tuple[str, ...], method: str
+) -> HeadedModel:
+    network = new_network(Model.model_validate_json(spec), elements, heads, seed=0)
+    network.backbone.use_cuequivariance(method)
+    return network
+
+
 def forget_networks() -> None:
     """Keep no network; those that are in use stay with their users."""
     _kept.cache_clear()
+    _faster.cache_clear()
 
 
 def torch_dtype(spec: Model) -> torch.dtype:

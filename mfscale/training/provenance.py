@@ -18,6 +18,9 @@ PACKAGES = (
     "nequip-allegro",
     "mace-torch",
     "e3nn",
+    "cuequivariance-torch",
+    "cuequivariance-ops-torch-cu12",
+    "cuequivariance-ops-torch-cu13",
     "ray",
     "numpy",
     "matscipy",
@@ -58,6 +61,7 @@ def conditions(device: torch.device, started_at: datetime, began: float) -> dict
         "started_at": started_at,
         "wall_time_s": time.perf_counter() - began,
         "peak_memory_mb": peak_memory_mb(),
+        "peak_gpu_memory_mb": peak_gpu_memory_mb(device),
     }
 
 
@@ -65,6 +69,17 @@ def peak_memory_mb() -> float:
     """Largest resident memory of this process so far, MB."""
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def watch_memory(device: torch.device) -> None:
+    """Let `peak_gpu_memory_mb` begin anew."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_gpu_memory_mb(device: torch.device) -> float | None:
+    """Most that this process's tensors took of a GPU since it was watched, MB; None off GPUs."""
+    return torch.cuda.max_memory_allocated(device) / 1e6 if device.type == "cuda" else None
 
 
 def _commit() -> str | None:

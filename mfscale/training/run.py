@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from mfscale.data import keys
 from mfscale.models.headed import Batch
+from mfscale.models.ladder import Kernels
 from mfscale.models.trainable import trainable_part
 from mfscale.study import Stage, of_stage
 from mfscale.training import provenance, row
@@ -37,6 +38,7 @@ from mfscale.training.evaluation import (
 )
 from mfscale.training.header import POTENTIAL, PROGRESS
 from mfscale.training.initial import child_potential, root_potential
+from mfscale.training.kernels import NoKernelsError, with_cuequivariance
 from mfscale.training.labelled import labelled
 from mfscale.training.loop import (
     CurvePoint,
@@ -78,6 +80,7 @@ def run_stage(
     batch_parts: int = 1,
     compiled: bool = False,
     waits: bool = True,
+    kernels: Kernels = "e3nn",
     saved: Callable[[Path], None] = lambda _: None,
 ) -> StageResult:
     """Train and evaluate `stage`, resuming where an earlier attempt was interrupted.
@@ -107,6 +110,9 @@ def run_stage(
         kind; no setting of the stage either. Where that cannot be, it trains eagerly and logs why.
     waits
         Whether it waits for code that another process is just making, or trains eagerly instead.
+    kernels
+        What computes products of tensors; no setting of the stage. Where cuEquivariance cannot, or
+        not rightly, e3nn does, and the row says why. What it computes is not compiled.
     saved
         Told each checkpoint file once it is written.
 
@@ -119,8 +125,12 @@ def run_stage(
     """
     began = time.perf_counter()
     started_at = datetime.now(UTC)
+    provenance.watch_memory(device or torch.device("cpu"))
     run = _Run(stage, checkpoint_dir, device or torch.device("cpu"), batch_parts, saved)
-    run.code = StageCode(stage, run.potential, waits=waits) if compiled else None
+    if kernels == "cuequivariance":
+        run.use_cuequivariance()
+    if compiled and run.potential.kernels == "e3nn":
+        run.code = StageCode(stage, run.potential, waits=waits)
     before, _ = run.evaluate("start", nothing if stage.parent_id is None else run.output())
     network = run.potential.network
     with trainable_part(network, stage.trainable, stage.heads, seed=stage.seed) as parameters:
@@ -137,10 +147,11 @@ def run_stage(
         **row.of_potential(run.potential, parameters, stage),
         **run.describe(outcome),
         "evaluations": [dataclasses.asdict(e) for e in (*baseline, *before, *after)],
-        "warnings": row.warnings(baseline, before, outcome),
+        "warnings": [*row.warnings(baseline, before, outcome), *run.notes],
         **provenance.versions(),
         **provenance.conditions(run.device, started_at, began),
         "compile_mode": "inductor" if run.code else "eager",
+        "kernels": run.potential.kernels,
         "batch_parts": batch_parts,
     }
     return StageResult(found, outcome.curve, errors)
@@ -159,6 +170,7 @@ class _Run:
     ) -> None:
         self.stage = stage
         self.code: StageCode | None = None
+        self.notes: list[str] = []
         self.saved = saved
         self.batch_parts = batch_parts
         self.chunk = CHUNK
@@ -178,6 +190,14 @@ class _Run:
             parent, self.before = _load_parent(path, stage.parent_id)
             parent.network.to(device)
             self.potential = child_potential(stage, self.sets, self.labelled.evaluator, parent)
+
+    def use_cuequivariance(self) -> None:
+        """Let cuEquivariance compute products of tensors, if it can."""
+        try:
+            self.potential = with_cuequivariance(self.potential, self.labelled.evaluator, self.sets)
+        except NoKernelsError as error:
+            self.notes.append(f"computed by e3nn and not by cuEquivariance: {error}")
+            LOGGER.warning("stage %s is computed by e3nn (%s)", self.stage.id, error)
 
     def evaluate(
         self, moment: Moment, output: Output | None

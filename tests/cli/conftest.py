@@ -110,6 +110,7 @@ def run_one(stage: Stage, store: Store, *, again: bool = False) -> dict[str, Any
             worker.NOTES: [],
             worker.COMPILED: False,
             worker.WAITS: True,
+            worker.KERNELS: "e3nn",
             worker.SAVE_EVERY: 60.0,
         }
     )

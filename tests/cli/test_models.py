@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -41,3 +42,25 @@ def test_an_architecture_that_is_not_installed_says_what_to_type(
     answer = mfscale_here("run", study_file, "--store", tmp_path / "store")
     assert answer.status == 2
     assert answer.err == f"error: {words}\n"
+
+
+def test_kernels_that_are_not_installed_say_what_to_type(
+    mfscale_here: Command, study_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(name: str) -> object:
+        return None if name.startswith("cuequivariance") else find_spec(name)
+
+    monkeypatch.setattr(ladder, "find_spec", found)
+    asked = ("run", study_file, "--store", tmp_path / "store", "--kernels", "cuequivariance")
+    answer = mfscale_here(*asked)
+    assert answer.status == 2
+    words = "cuEquivariance is not installed here; type: pip install 'mfscale[cuequivariance]'"
+    assert answer.err == f"error: {words}\n"
+
+
+def test_kernels_are_not_compiled(mfscale_here: Command, study_file: Path, tmp_path: Path) -> None:
+    asked = ("run", study_file, "--store", tmp_path / "store", "--kernels", "cuequivariance")
+    answer = mfscale_here(*asked, "--compile", "always")
+    assert answer.status == 2
+    said = " ".join(answer.err.replace("│", " ").split())
+    assert "--compile always compiles e3nn's products: leave out --kernels" in said

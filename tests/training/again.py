@@ -29,6 +29,7 @@ for number in range(int(sys.argv[2])):
             worker.NOTES: [],
             worker.COMPILED: False,
             worker.WAITS: True,
+            worker.KERNELS: "e3nn",
             worker.SAVE_EVERY: 60.0,
         }
     )

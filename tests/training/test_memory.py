@@ -13,7 +13,7 @@ import torch
 
 from mfscale.data import Dataset
 from mfscale.study import Stage
-from mfscale.training import TrainingError, is_out_of_memory
+from mfscale.training import TrainingError, is_out_of_memory, run_stage
 from mfscale.training.memory import confine, release
 from tests.training.test_batch_parts import samples_of, stepped
 
@@ -84,6 +84,14 @@ def test_on_a_gpu_a_stage_has_its_share_and_no_more() -> None:
         assert torch.cuda.memory_reserved() <= before
     finally:
         confine(1.0)
+
+
+@on_a_gpu
+def test_on_a_gpu_the_row_says_how_much_it_took(few: Dataset, plan: Plan, tmp_path: Path) -> None:
+    (stage,) = plan(few, DFT, training={"max_steps": 4, "validate_every": 2})
+    torch.empty(10**9, dtype=torch.uint8, device="cuda")  # of before
+    done = run_stage(stage, checkpoint_dir=lambda s: tmp_path / s, device=torch.device("cuda"))
+    assert 1 < done.row["peak_gpu_memory_mb"] < 1000
 
 
 @on_a_gpu
