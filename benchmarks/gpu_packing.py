@@ -82,7 +82,7 @@ def train(
 
     from mfscale.cli._catalogue import catalogue  # noqa: PLC0415 - likewise
     from mfscale.study import expand, parse_study  # noqa: PLC0415 - likewise
-    from mfscale.training import Interrupted, run_stage  # noqa: PLC0415 - likewise
+    from mfscale.training import Interrupted, kernels, run_stage  # noqa: PLC0415 - likewise
     from mfscale.training.memory import confine  # noqa: PLC0415 - likewise
     from mfscale.training.provenance import peak_memory_mb  # noqa: PLC0415 - likewise
 
@@ -103,6 +103,8 @@ def train(
                 kernels=options.kernels,
             )
         except Interrupted:
+            if any(kernels._seen.values()):  # noqa: SLF001 - why e3nn was at work instead
+                raise SystemExit(*filter(None, kernels._seen.values())) from None  # noqa: SLF001
             peak = torch.cuda.max_memory_allocated() / 1e6 if on_gpu else peak_memory_mb()
             rate = clock.steps * options.batch_size / clock.took
             told.put({"structures_per_second": rate, "peak_memory_mb": peak})

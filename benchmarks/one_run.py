@@ -87,7 +87,7 @@ def stages_of(path: Path, since: float, asked: argparse.Namespace) -> None:
     for stage in expand(load_study(path), catalogue()).stages.values():
         began, cpu = time.perf_counter(), time.process_time()
         since, first = (time.time(), math.inf) if told else (since, math.inf)
-        run_stage(
+        done = run_stage(
             stage,
             checkpoint_dir=lambda stage_id: path.parent / stage_id,
             device=torch.device(asked.device),
@@ -95,6 +95,8 @@ def stages_of(path: Path, since: float, asked: argparse.Namespace) -> None:
             kernels=asked.kernels,
             interrupted=before_a_step,
         )
+        if done.row["kernels"] != asked.kernels:
+            raise SystemExit(f"{done.row['warnings']}")
         told = {
             "wall_s": time.perf_counter() - began,
             "cpu_s": time.process_time() - cpu,
@@ -186,6 +188,15 @@ def programmes_of(asked: argparse.Namespace) -> dict[str, Programme]:
     return {name: made for name, made in programmes.items() if asked.only in name}
 
 
+def device_of(kind: str) -> str:
+    """The name of the device, as rows have it."""
+    import torch  # noqa: PLC0415 - counted as start-up elsewhere
+
+    from mfscale.training.provenance import device_name  # noqa: PLC0415 - likewise
+
+    return device_name(torch.device(kind))
+
+
 def main() -> None:
     """Run all, print a table, and write JSON to the path given."""
     parser = argparse.ArgumentParser(description="One training run beside other programmes'.")
@@ -207,13 +218,28 @@ def main() -> None:
     programmes = programmes_of(asked)
     if not programmes:
         parser.error(f"--only {asked.only}: no programme has that in its name")
+    if asked.compiled and asked.kernels != "e3nn":
+        parser.error("--kernels cuequivariance is not compiled: give --no-compiled")
     lengths = tuple(asked.epochs)
     found: dict[str, object] = {}
+    on = device_of(asked.device)
     if asked.only and asked.out and asked.out.exists():
         before = json.loads(asked.out.read_text(encoding="utf-8"))
         if tuple(before["epochs"]) != lengths:
             parser.error(f"--epochs: {asked.out} has {before['epochs']}")
+        if [before["device"], before["kernels"]] != [on, asked.kernels]:
+            parser.error(f"{asked.out} is of {before['device']} and {before['kernels']}")
         found = before["programmes"]
+    packages = ("mfscale", "torch", "nequip")
+    of_all = {
+        "epochs": lengths,
+        "labels": {"method": METHOD, "training": N_TRAIN, "validation": N_VALID},
+        "batch": BATCH,
+        "device": on,
+        "kernels": asked.kernels,
+        "versions": {p: version(p) for p in packages} | {"python": platform.python_version()},
+        "processor": f"{platform.machine()}, {os.cpu_count()} cores, one thread each",
+    }
     print(f"{'':32}{'structures/s':>14}{'start-up s':>12}{'first step s':>14}{'peak MB':>9}")
     with tempfile.TemporaryDirectory() as cache:  # so that nothing is compiled beforehand
         os.environ |= {"MFSCALE_CACHE": cache, "TORCHINDUCTOR_CACHE_DIR": f"{cache}/peers"}
@@ -226,23 +252,9 @@ def main() -> None:
             print(
                 f"{name:32}{speed:14.0f}{start:12.1f}{first:>14}{told['peak_mb']:9.0f}", flush=True
             )
-    if asked.out:
-        import torch  # noqa: PLC0415 - after all was measured
-
-        from mfscale.training.provenance import device_name  # noqa: PLC0415 - likewise
-
-        packages = ("mfscale", "torch", "nequip")
-        content = {
-            "programmes": found,
-            "epochs": lengths,
-            "labels": {"method": METHOD, "training": N_TRAIN, "validation": N_VALID},
-            "batch": BATCH,
-            "device": device_name(torch.device(asked.device)),
-            "kernels": asked.kernels,
-            "versions": {p: version(p) for p in packages} | {"python": platform.python_version()},
-            "processor": f"{platform.machine()}, {os.cpu_count()} cores, one thread each",
-        }
-        asked.out.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+            if asked.out:  # by now, for another programme may fail
+                content = json.dumps({"programmes": found, **of_all}, indent=2)
+                asked.out.write_text(content + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

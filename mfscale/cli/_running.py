@@ -97,6 +97,8 @@ def run_and_report(
     from mfscale.models import check_installed, check_kernels
     from mfscale.orchestration import missing, run, without_model
 
+    if kernels != "e3nn" and not gpus:
+        raise typer.BadParameter(f"--kernels {kernels} goes with --gpus: they run nowhere else")
     if kernels != "e3nn" and compile_mode == "always":
         raise typer.BadParameter("--compile always compiles e3nn's products: leave out --kernels")
     store.require_writable()
@@ -114,8 +116,8 @@ def run_and_report(
         trackers.hurry()
 
     estimate = speeds(graph, store, gpus=gpus)
-    if gpus or kernels != "e3nn":
-        compile_mode = "always" if compile_mode == "always" else "never"
+    if gpus and compile_mode == "auto":
+        compile_mode = "never"
     with (
         following(track, store, graph) as trackers,
         shown(len(graph.stages), quiet=json) as on_progress,
@@ -275,5 +277,18 @@ def _report(
         console.print(f"  chosen for {choice.where}: {in_words(choice)}", soft_wrap=True)
     for ended in summary.unfinished:
         console.print(f"  {ended.stage_id} {ended.status}: {ended.reason}", soft_wrap=True)
-    for warning in summary.warnings:
+    for warning in _each_once(summary.warnings):
         console.print(Text("  warning", "yellow"), warning, soft_wrap=True)
+
+
+def _each_once(warnings: "Sequence[str]") -> list[str]:
+    """Warnings, each of a stage's id and a text; a text that several stages share is said once."""
+    stages: dict[str, list[str]] = {}
+    for warning in warnings:
+        stage, _, text = warning.partition(": ")
+        stages.setdefault(text, []).append(stage if text else warning)
+    return [
+        f"{stage}{more}: {text}" if text else stage
+        for text, (stage, *others) in stages.items()
+        for more in [f" and {len(others)} more" if others else ""]
+    ]

@@ -52,7 +52,8 @@ class Backbone(nn.Module, ABC):
         Raises
         ------
         ModelError
-            If its kernels are not installed, or do not compute such products.
+            If its kernels are not installed. What else it raises for products that they do not
+            compute is its own.
         """
 
 

@@ -62,6 +62,7 @@ class Convolution(nn.Module):
         self.polynomial = polynomial(
             whole.flatten_coefficient_modes().squeeze_modes(), method, dtype
         )
+        self.width: int = product.irreps_out.dim
         self.turn_in = _turned(product.irreps_in1, cue.mul_ir, cue.ir_mul)
         self.turn_out = _turned(product.irreps_out, cue.ir_mul, cue.mul_ir)
 
@@ -69,6 +70,8 @@ class Convolution(nn.Module):
         self, x: Tensor, edge_attr: Tensor, edge_weight: Tensor, sender: Tensor, receiver: Tensor
     ) -> Tensor:
         """Features (N, …), of edges (E, …), weights (E, …), atoms (E,), (E,) → sums (N, …)."""
+        if not len(sender):  # which its kernels may not take; what is summed is none
+            return x.new_zeros(x.shape[0], self.width) + (edge_weight.sum() + edge_attr.sum())
         (message,) = self.polynomial([edge_weight, self.turn_in(x)[sender], edge_attr])
         total = message.new_zeros(x.shape[0], message.shape[1])
         summed: Tensor = self.turn_out(total.index_add(0, receiver, message))
@@ -111,6 +114,8 @@ class StridedProduct(nn.Module):
 
     def forward(self, x1: Tensor, x2: Tensor, idxs: Tensor) -> Tensor:
         """Of edges (E, channels, …), of atoms (N, channels, …), (E,) → (E, channels, …)."""
+        if not len(idxs):  # likewise
+            return x1.new_zeros(0, self.channels, self.dims[2]) + x1.sum()
         weights = self.weights.transpose(0, 1) if self.coupled else self.weights
         operands = [
             each.reshape(-1, self.channels, dim).transpose(1, 2).flatten(1)
@@ -184,9 +189,10 @@ def polynomial(described: cue.SegmentedPolynomial, method: str, dtype: torch.dty
         warnings.simplefilter("ignore")  # what it does instead of what it was asked to
         found: nn.Module = cuet.SegmentedPolynomial(described, method=method, math_dtype=dtype)
     if found.method != method:
+        cuda = (torch.version.cuda or "13").partition(".")[0]
         raise ModelError(
             "the kernels of cuEquivariance are not installed here; type: "
-            "pip install cuequivariance-ops-torch-cu12 (or -cu13, as torch's CUDA is)"
+            f"pip install cuequivariance-ops-torch-cu{cuda}"
         )
     leave_buffers_out(found)
     return found

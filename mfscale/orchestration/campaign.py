@@ -77,6 +77,8 @@ class Campaign:
         What stages have to run in; a core each if not given.
     compiling
         Which stages train compiled; none if not given.
+    kernels
+        What computes products of tensors in workers; e3nn does in the last attempt at a stage.
     """
 
     def __init__(
@@ -91,11 +93,13 @@ class Campaign:
         grow: Callable[[Sequence[Choice]], StudyGraph] | None = None,
         rooms: Rooms | None = None,
         compiling: Compiling | None = None,
+        kernels: str = "e3nn",
     ) -> None:
         self.store = store
         self.slots = slots
         self.rooms = rooms or Rooms(cpus=slots)
         self.compiling = compiling or Compiling()
+        self.kernels = kernels
         self.on_progress = on_progress
         self.on_ended = on_ended
         self.constant: Mapping[str, Any] = {}
@@ -159,6 +163,7 @@ class Campaign:
             worker.TRIAL: trial,
             worker.COMPILED: self.compiling.wanted(stage),
             worker.WAITS: self.compiling.waits(stage),
+            worker.KERNELS: "e3nn" if self._died_often(stage.id) else self.kernels,
         }
 
     def ended(self, stage_id: str, result: Mapping[str, Any] | None) -> None:
@@ -218,6 +223,10 @@ class Campaign:
         deaths = deaths + 1 if step <= furthest else 1
         self._deaths[stage_id] = max(furthest, step), deaths
         return deaths <= CRASHES
+
+    def _died_often(self, stage_id: str) -> bool:
+        """Whether a stage may be the death of its workers, and starts for the last time."""
+        return self._deaths.get(stage_id, (0, 0))[1] >= CRASHES
 
     def _failed(self, stage: Stage, reason: str) -> dict[str, Any]:
         """Publish that a stage has failed of which its worker left no row."""

@@ -93,7 +93,7 @@ def run(
     compiling
         Which stages train compiled; none if None.
     kernels
-        What computes products of tensors in workers.
+        What computes products of tensors in workers; e3nn does in the last attempt at a stage.
     train
         What makes a stage's result in a worker, which imports it; `worker.train_stage` if None.
 
@@ -120,6 +120,7 @@ def run(
             grow=grow,
             rooms=rooms,
             compiling=compiling,
+            kernels=kernels,
         )
         if campaign.unfinished:
 
@@ -128,10 +129,7 @@ def run(
                 stopped_by, campaign.stopping = number, True
                 on_stop(number)
 
-            settings: dict[str, Any] = {
-                worker.SAVE_EVERY: checkpoint_every_s,
-                worker.KERNELS: kernels,
-            }
+            settings: dict[str, Any] = {worker.SAVE_EVERY: checkpoint_every_s}
             if train is not None:
                 settings[worker.TRAIN] = train
             stopping = Stopping(store, ask)

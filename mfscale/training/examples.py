@@ -17,7 +17,10 @@ _STRUCTURES = 20
 def examples(
     potential: Potential, evaluator: Evaluator, sets: Mapping[str, LabelledSet]
 ) -> list[Batch]:
-    """Two batches as they are evaluated, of different sizes, for the first head of a stage."""
+    """Two batches as they are evaluated, of different sizes, for the first head of a stage.
+
+    One of few labels.
+    """
     (name, chosen), *_ = sets.items()
     structures = np.concatenate([chosen.train, chosen.validation])
     head = potential.head_index(name)
@@ -26,6 +29,7 @@ def examples(
     return [
         of_unit_scale(evaluator.batch(some, head), dtype)
         for some in (structures[:most], structures[3 : 3 + most])
+        if len(some)
     ]
 
 

@@ -49,12 +49,13 @@ def with_cuequivariance(
     kind = (potential.spec.model_dump_json(), len(potential.heads), str(device))
     if (known := _seen.get(kind)) is not None:
         raise NoKernelsError(known)
+    batches = [] if kind in _seen else examples(potential, evaluator, sets)
     try:
         network = _network(potential, device)
         if kind not in _seen:
-            _seen[kind] = _why_not(network, potential, examples(potential, evaluator, sets))
+            _seen[kind] = _why_not(network, potential, batches)
     except Exception as error:
-        if is_out_of_memory(error) or is_lost_gpu(error):  # which says nothing of the kernels
+        if is_out_of_memory(error) or is_lost_gpu(error):  # nothing to say, nobody to go on
             raise
         known = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
         _seen[kind] = known.splitlines()[0][:300]

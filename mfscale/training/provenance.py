@@ -73,7 +73,7 @@ def peak_memory_mb() -> float:
 
 def watch_memory(device: torch.device) -> None:
     """Let `peak_gpu_memory_mb` begin anew."""
-    if device.type == "cuda":
+    if device.type == "cuda" and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.reset_peak_memory_stats(device)
 
 

@@ -319,7 +319,8 @@ class _Run:
     def _scorer(self, samples: Samples, predict: Predict) -> Callable[[], Validation]:
         """What scores the network as it stands on `samples`, whose batches are made once.
 
-        Compiled code is the training's own; eager code leaves out what only its gradients need.
+        Code leaves out what only gradients by weights need. Of energies alone, compiled code is the
+        training's own, as that of evaluation computes forces too.
         """
         every = np.arange(len(samples))
         whole = samples.batch(every)
@@ -332,6 +333,9 @@ class _Run:
 
             def predict(batch: Batch) -> tuple[Tensor, Tensor | None]:
                 return in_ev(network, batch, forces=forces, create_graph=False)
+
+        elif forces and self.stage.purpose != "tune":  # which needs no code for evaluation
+            predict = self.code.inference(self.labelled.evaluator, self.sets) or predict
 
         return lambda: self._validate(whole, parts, predict, forces=forces)
 

@@ -38,21 +38,29 @@ class StageCode:
         """What predicts in training; None, and a word why in the log, if it cannot be had."""
         return self._predict(batches, forces=forces, learning=True)
 
+    def inference(self, evaluator: Evaluator, sets: Mapping[str, LabelledSet]) -> Predict | None:
+        """What predicts energies and forces, without gradients by weights; None likewise."""
+        batches = examples(self.potential, evaluator, sets)
+        return self._predict(batches, forces=True, learning=False)
+
     def evaluation(self, evaluator: Evaluator, sets: Mapping[str, LabelledSet]) -> Output | None:
         """What computes energies and forces as they are evaluated; None likewise."""
         dtype = next(self.potential.network.parameters()).dtype
-        batches = examples(self.potential, evaluator, sets)
-        predict = self._predict(batches, forces=True, learning=False)
+        predict = self.inference(evaluator, sets)
         return None if predict is None else _unscaled(predict, dtype)
 
     def _predict(self, batches: Sequence[Batch], *, forces: bool, learning: bool) -> Predict | None:
         potential, device = self.potential, batches[0][keys.POSITIONS].device
+        heads = f"{len(potential.network.heads)} heads"
+        names = " ".join(
+            name for name, _ in potential.network.named_parameters()
+        )  # with LoRA, more
         code = kind_of_code(self.stage, device=device.type, threads=torch.get_num_threads())
         try:
             return compiled_in_ev(
                 potential.network,
                 batches,
-                described=f"{potential.spec.model_dump_json()} {len(potential.network.heads)}",
+                described=f"{potential.spec.model_dump_json()} {heads} {names}",
                 n_elements=len(potential.elements),
                 forces=forces,
                 artefacts=Artefacts(code),

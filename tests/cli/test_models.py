@@ -52,15 +52,26 @@ def test_kernels_that_are_not_installed_say_what_to_type(
 
     monkeypatch.setattr(ladder, "find_spec", found)
     asked = ("run", study_file, "--store", tmp_path / "store", "--kernels", "cuequivariance")
-    answer = mfscale_here(*asked)
+    answer = mfscale_here(*asked, "--gpus", "1")
     assert answer.status == 2
     words = "cuEquivariance is not installed here; type: pip install 'mfscale[cuequivariance]'"
     assert answer.err == f"error: {words}\n"
 
 
-def test_kernels_are_not_compiled(mfscale_here: Command, study_file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "--kernels cuequivariance goes with --gpus: they run nowhere else"),
+        (
+            ["--gpus", "1", "--compile", "always"],
+            "--compile always compiles e3nn's products: leave out --kernels",
+        ),
+    ],
+)
+def test_kernels_where_they_are_of_no_use(
+    mfscale_here: Command, study_file: Path, tmp_path: Path, options: list[str], words: str
+) -> None:
     asked = ("run", study_file, "--store", tmp_path / "store", "--kernels", "cuequivariance")
-    answer = mfscale_here(*asked, "--compile", "always")
+    answer = mfscale_here(*asked, *options)
     assert answer.status == 2
-    said = " ".join(answer.err.replace("│", " ").split())
-    assert "--compile always compiles e3nn's products: leave out --kernels" in said
+    assert words in " ".join(answer.err.replace("│", " ").split())

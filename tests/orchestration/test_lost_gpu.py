@@ -2,11 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from mfscale.orchestration import Rates, run
+from mfscale.orchestration import Rates, run, worker
 from mfscale.results import Store
 from mfscale.study import Stage, of_stage
 from mfscale.training import StageResult, is_lost_gpu, is_out_of_memory
@@ -35,18 +36,23 @@ def test_a_stage_whose_process_lost_its_gpu_goes_on_in_another(tmp_path: Path) -
     notes = tmp_path / "notes"
     notes.mkdir()
 
-    def train(stage: Stage, *_: object) -> StageResult:  # here: workers import none of the tests
+    def train(  # here: workers import none of the tests
+        stage: Stage, _store: Store, config: dict[str, Any], _attempt: object
+    ) -> StageResult:
         before = list(notes.glob(f"{stage.id}-*"))
-        (notes / f"{stage.id}-{len(before)}").write_text(str(os.getpid()))
+        (notes / f"{stage.id}-{len(before)}").write_text(f"{os.getpid()} {config[worker.KERNELS]}")
         if stage.id == hopeless or (stage.id == unlucky and not before):
             raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
         row = {**of_stage(stage), "status": "finished", "reason": None, "warnings": []}
         return StageResult({**row, **dict.fromkeys(COUNTS, 1)}, curve=[], errors=[])
 
-    summary = run(graph, store, estimate=Rates({}, {}, 0.0, 0), cpus=1, train=train)
+    asked: dict[str, Any] = {"cpus": 1, "kernels": "cuequivariance", "train": train}
+    summary = run(graph, store, estimate=Rates({}, {}, 0.0, 0), **asked)
 
     first, second = ((notes / f"{unlucky}-{n}").read_text() for n in (0, 1))
     assert first != second
+    kernels = [(notes / f"{hopeless}-{n}").read_text().split()[1] for n in range(3)]
+    assert kernels == ["cuequivariance", "cuequivariance", "e3nn"]  # which may be to blame
     row = store.row(unlucky)
     assert row is not None
     assert (row["status"], row["attempt"]) == ("finished", 1)
