@@ -114,7 +114,7 @@ class StridedProduct(nn.Module):
 
     def forward(self, x1: Tensor, x2: Tensor, idxs: Tensor) -> Tensor:
         """Of edges (E, channels, …), of atoms (N, channels, …), (E,) → (E, channels, …)."""
-        if not len(idxs):  # likewise
+        if not len(idxs):  # as above
             return x1.new_zeros(0, self.channels, self.dims[2]) + x1.sum()
         weights = self.weights.transpose(0, 1) if self.coupled else self.weights
         operands = [

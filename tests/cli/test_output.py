@@ -1,11 +1,11 @@
-"""Tables and JSON of many rows say what those of few rows say."""
+"""Tables and JSON of many rows say what those of few rows say, and no warning is said twice."""
 
 import json
 
 import pandas as pd
 import pytest
 
-from mfscale.cli import _output
+from mfscale.cli import _output, _running
 
 
 @pytest.fixture
@@ -44,3 +44,10 @@ def test_many_records_are_one_list(
     in_parts = capsys.readouterr().out
     assert json.loads(in_parts) == json.loads(at_once)
     assert len(json.loads(in_parts)) == rows
+
+
+def test_a_warning_that_stages_share_is_said_once() -> None:
+    warnings = ["a1: slow: no kernel", "b2: worse than offsets", "c3: slow: no kernel", "disk full"]
+    told = ["a1 and 1 more: slow: no kernel", "b2: worse than offsets", "disk full"]
+    assert _running._each_once(warnings) == told  # noqa: SLF001
+    assert _running._each_once(warnings[1:]) == warnings[1:]  # noqa: SLF001
